@@ -590,7 +590,7 @@ fn a_server_without_its_secret_or_its_program_is_named() {
 }
 
 #[test]
-fn definitions_that_are_withheld_are_told_and_accepted_by_the_command_that_is_printed() {
+fn definitions_that_are_blocked_are_told_and_accepted_by_the_command_that_is_printed() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("orders", &[]).known();
     let env = &servers.env;

@@ -49,6 +49,7 @@ const fn registry(id: &'static str, bytes: &'static [u8]) -> BundledComponent {
 
 /// The application over a home.
 pub fn app(home: &Home, observer: Arc<dyn Observer>) -> Arc<App> {
+    aiw_app::set_listing(aiw_offer::listing_choices);
     App::open(home.clone(), &BUNDLED_COMPONENTS, BUNDLED_SCRIPTS, observer)
 }
 

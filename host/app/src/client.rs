@@ -9,7 +9,7 @@ use aiw_launch::{Launcher, ProcessSession, SearchPath, session};
 use aiw_markets::Markets;
 use aiw_providers::Providers;
 use aiw_registries::Registries;
-use aiw_routing::{Pool, Profile, ProfileSource, ServerContext, SharedServers};
+use aiw_routing::{ListingChoice, Pool, Profile, ProfileSource, ServerContext, SharedServers};
 use aiw_tasks::{ProcessScope, Tasks};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -23,6 +23,17 @@ use crate::{AppError, old, providers, stable_executable};
 /// Returns the directory of the client that uses a home.
 pub fn directory(home: &Home) -> Result<&Path, AppError> {
     home.context().directory().map_err(|source| AppError::Directory { source })
+}
+
+/// Decides which servers' tools a client with the toolsets of the settings lists.
+pub type ListingFn = fn(&ClientSession) -> Vec<ListingChoice>;
+
+/// It depends on aiw's own tools, which the binary knows.
+static LISTING: OnceLock<ListingFn> = OnceLock::new();
+
+/// Sets what decides about listings in this process. Without it nothing is known of them.
+pub fn set_listing(listing: ListingFn) {
+    let _ = LISTING.set(listing);
 }
 
 /// One client of the application: a command in a terminal, a screen, or a client of the MCP server. It has a directory,
@@ -121,6 +132,11 @@ impl ClientSession {
     /// Returns the client's directory.
     pub fn cwd(&self) -> &Path {
         &self.about.ground.cwd
+    }
+
+    /// Returns which servers' tools a client with the toolsets of the settings lists, as far as their tools are known.
+    pub fn listing_choices(&self) -> Vec<ListingChoice> {
+        LISTING.get().map_or_else(Vec::new, |listing| listing(self))
     }
 
     /// Returns the MCP servers of the client's directory, as its profile allows them. None is started before it is

@@ -66,7 +66,7 @@ pub use aiw_components::BundledComponent;
 pub use aiw_markets::{NoopObserver, Observer};
 pub use aiw_orchestrator::BundledScripts;
 pub use app::{App, compile_progress, usable_settings};
-pub use client::{Builder, ClientSession, directory};
+pub use client::{Builder, ClientSession, ListingFn, directory, set_listing};
 pub use downloads::Downloads;
 pub use error::AppError;
 pub use executable::{ExecutableError, own_executable, own_path, stable_executable};

@@ -39,6 +39,6 @@ mod upstream;
 mod web;
 mod workflows;
 
-pub use offer::{SessionBackend, SessionOptions};
+pub use offer::{SessionBackend, SessionOptions, listing_choices};
 pub use table::{own_tools, read_only_tools};
 pub use toolset::{SessionToolsets, Toolset, UnknownToolset};

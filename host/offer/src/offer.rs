@@ -32,26 +32,44 @@ pub struct SessionOptions {
     pub toolsets: SessionToolsets,
 }
 
+/// The tools of aiw's own in a session, and what its project has.
+fn session_table(client: &ClientSession, toolsets: &SessionToolsets) -> (Vec<ToolEntry>, ProjectFeatures) {
+    let SessionToolsets { toolsets, has_project_tools } = toolsets;
+    let project = match has_project_tools {
+        true => ProjectFeatures::collect(client.home(), client.cwd()),
+        false => ProjectFeatures::default(),
+    };
+    let is_offered = |entry: &ToolEntry| {
+        let name = entry.tool.name();
+        toolsets.iter().any(|toolset| *toolset == entry.toolset || toolset.includes(name))
+            || is_for_project(name, project)
+    };
+    let mut table: Vec<ToolEntry> = tool_table().into_iter().filter(is_offered).collect();
+    if !toolsets.contains(&Toolset::Workflows) {
+        // What is for scripts alone costs tokens.
+        table.iter_mut().for_each(|entry| entry.hide_argument("declarations"));
+    }
+    (table, project)
+}
+
+/// Returns which servers' tools a session lists with the toolsets of the settings, by what is known of them. No server is
+/// started. Without usable settings, and without the toolset `servers`, nothing is listed.
+pub fn listing_choices(client: &ClientSession) -> Vec<ListingChoice> {
+    let Ok(settings) = client.home().settings().and_then(|settings| settings.mcp()) else { return Vec::new() };
+    let Ok(toolsets) = SessionToolsets::from_names(settings.toolsets.as_deref()) else { return Vec::new() };
+    let (pool, (table, _)) = (client.pool(), session_table(client, &toolsets));
+    let tools = ScriptTools::new(pool);
+    let own = allowed_own_tools(&table, pool);
+    BaseToolList::new(own, client.home(), pool, &tools, &toolsets.toolsets).choices
+}
+
 impl SessionBackend {
     /// Returns the offer for a new client. Nothing is started.
     pub fn new(setting: SessionOptions) -> Self {
         let pool = setting.client.pool().clone();
         let changes = setting.client.changes();
-        let SessionToolsets { toolsets, has_project_tools: for_project } = setting.toolsets;
-        let project = match for_project {
-            true => ProjectFeatures::collect(setting.client.home(), setting.client.cwd()),
-            false => ProjectFeatures::default(),
-        };
-        let is_offered = |entry: &ToolEntry| {
-            let name = entry.tool.name();
-            toolsets.iter().any(|toolset| *toolset == entry.toolset || toolset.includes(name))
-                || is_for_project(name, project)
-        };
-        let mut table: Vec<ToolEntry> = tool_table().into_iter().filter(is_offered).collect();
-        if !toolsets.contains(&Toolset::Workflows) {
-            // What is for scripts alone costs tokens.
-            table.iter_mut().for_each(|entry| entry.hide_argument("declarations"));
-        }
+        let (table, project) = session_table(&setting.client, &setting.toolsets);
+        let toolsets = setting.toolsets.toolsets;
         let tools = ScriptTools::new(&pool);
         let base = BaseToolList::new(allowed_own_tools(&table, &pool), setting.client.home(), &pool, &tools, &toolsets);
         let registry = DynamicToolRegistry::new(base.tools);
@@ -84,12 +102,12 @@ impl ServerBackend for SessionBackend {
     fn describe(&self) -> ServerDescription {
         let has_servers = self.shared.context.pool.has_servers();
         let is_about_servers = self.shared.toolsets.iter().any(|toolset| toolset.needs_servers());
-        let withheld = if is_about_servers { self.shared.context.pool.withheld_notices() } else { Vec::new() };
+        let blocked = if is_about_servers { self.shared.context.pool.blocked_notices() } else { Vec::new() };
         let parts = [
             instructions(&self.shared.toolsets, self.shared.project, has_servers),
             self.shared.unlisted_servers_notice(),
         ];
-        let sentences = parts.into_iter().filter(|part| !part.is_empty()).chain(withheld);
+        let sentences = parts.into_iter().filter(|part| !part.is_empty()).chain(blocked);
         ServerDescription {
             name: "aiw".into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -101,12 +119,12 @@ impl ServerBackend for SessionBackend {
     fn tools(&self) -> Arc<[Tool]> {
         self.shared.context.tools_listed.notify_waiters();
         let tools = self.shared.context.registry.tools();
-        // The list follows a change after a moment. What is withheld by now must not be in it.
-        let withheld = self.shared.context.pool.withheld_names();
-        if withheld.is_empty() {
+        // The list follows a change after a moment. What is blocked by now must not be in it.
+        let blocked = self.shared.context.pool.blocked_names();
+        if blocked.is_empty() {
             return tools;
         }
-        tools.iter().filter(|tool| !withheld.contains(tool.name())).cloned().collect()
+        tools.iter().filter(|tool| !blocked.contains(tool.name())).cloned().collect()
     }
 
     async fn on_session_start(&self, client: Caller) {

@@ -101,8 +101,8 @@ impl SharedBackend {
         if self.context.plans.get(name).is_some() {
             return Box::pin(run_planned(&self.context, name, arguments, call)).await;
         }
-        if let Some(withheld) = pool.withheld_reason(name) {
-            return Err(withheld.into());
+        if let Some(blocked) = pool.blocked_reason(name) {
+            return Err(blocked.into());
         }
         if let Some(toolset) = toolset_for(name).filter(|toolset| !self.toolsets.contains(toolset)) {
             let known = match self.toolsets == Toolset::DEFAULT {

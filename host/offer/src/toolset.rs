@@ -89,6 +89,15 @@ impl SessionToolsets {
         Self { toolsets: Toolset::DEFAULT.to_vec(), has_project_tools: true }
     }
 
+    /// Those of these names, of which `default` stands for the usual ones; without names the usual ones.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no toolset of a name.
+    pub fn from_names(names: Option<&[String]>) -> Result<Self, UnknownToolset> {
+        names.map_or_else(|| Ok(Self::with_defaults()), |names| Toolset::from_names(names).map(Self::from_toolsets))
+    }
+
     /// These, and no others.
     pub fn from_toolsets(toolsets: Vec<Toolset>) -> Self {
         Self { toolsets, has_project_tools: false }

@@ -140,8 +140,8 @@ impl SharedBackend {
                 self.context.pool.write_log(sentence);
             }
         }
-        for sentence in &now.withheld {
-            if passes && before.as_ref().is_some_and(|before| !before.withheld.contains(sentence)) {
+        for sentence in &now.blocked {
+            if passes && before.as_ref().is_some_and(|before| !before.blocked.contains(sentence)) {
                 let params = json!({"level": "warning", "logger": "aiw", "data": sentence});
                 let _ = client.notify("notifications/message", Some(params)).await;
             }
@@ -229,7 +229,7 @@ impl SharedBackend {
 struct Lists {
     prompts: u64,
     resources: u64,
-    withheld: Vec<String>,
+    blocked: Vec<String>,
     skipped: Vec<String>,
 }
 
@@ -247,7 +247,7 @@ impl Lists {
         Self {
             prompts: digest(pool.prompts()),
             resources: digest(resources),
-            withheld: pool.withheld_notices(),
+            blocked: pool.blocked_notices(),
             skipped: left_out(&shared.choices()),
         }
     }

@@ -40,7 +40,7 @@ pub enum PoolError {
         tool: String,
     },
     /// The server has changed the tool since it was first seen.
-    Withheld {
+    Blocked {
         /// The server.
         server: String,
         /// The tool.
@@ -212,11 +212,11 @@ impl PoolError {
         Self::ToolNotFound { server: server.to_owned(), tool: tool.to_owned(), known }
     }
 
-    /// Why a tool of a record is withheld.
-    pub(crate) fn withheld(record: &ServerRecord, server: &str, tool: &str) -> Self {
+    /// Why a tool of a record is blocked.
+    pub(crate) fn blocked(record: &ServerRecord, server: &str, tool: &str) -> Self {
         let (server, tool) = (server.to_owned(), tool.to_owned());
         match record.pins.contains_key(&tool) {
-            true => Self::Withheld { server, tool },
+            true => Self::Blocked { server, tool },
             false => Self::Suspicious { server, tool },
         }
     }
@@ -244,7 +244,7 @@ impl PoolError {
     fn words(&self) -> (Option<&str>, String) {
         let (server, rest) = match self {
             Self::ToolNotFound { server, tool, .. } => (server, format!("has no tool {}", quoted(tool))),
-            Self::Withheld { server, tool } => {
+            Self::Blocked { server, tool } => {
                 (server, format!("has changed its tool {}, so aiw withholds it", quoted(tool)))
             }
             Self::Disabled { server } => (server, "is disabled".to_owned()),
@@ -312,7 +312,7 @@ impl Diagnostic for PoolError {
             | Self::ToolNotFound { .. }
             | Self::NotAllowed { .. }
             | Self::Disabled { .. }
-            | Self::Withheld { .. }
+            | Self::Blocked { .. }
             | Self::Suspicious { .. }
             | Self::LoginRequired { .. }
             | Self::InsufficientScope { .. } => ErrorKind::User,
@@ -336,7 +336,7 @@ impl Diagnostic for PoolError {
                 Some(meant) => format!("did you mean {}?", quoted(meant)),
                 None => format!("its tools are {}", quoted_list(known)),
             },
-            Self::Withheld { server, .. } | Self::Suspicious { server, .. } => {
+            Self::Blocked { server, .. } | Self::Suspicious { server, .. } => {
                 format!("the user can look at it and accept it: {}", display_command("approve", server))
             }
             Self::Disabled { server } => display_command("enable", server),

@@ -45,7 +45,7 @@ pub use pool::{Pool, SharedServers};
 pub use profile::{
     AIW_SERVER_NAME, KnownTool, Pattern, Profile, ProfileSource, matches_any_pattern, unmatched_patterns,
 };
-pub use record::{DefinitionChange, LOST_RECORD_NOTE, Records, ServerRecord};
+pub use record::{DefinitionChange, LOST_RECORD_NOTE, Records, ServerRecord, ServerUsage};
 pub use registry::{DynamicToolRegistry, MAX_DYNAMIC_TOOLS, SWEEP_INTERVAL, TTL};
 pub use slot::ServerState;
 pub use start::{ServerContext, check_remote};

@@ -7,6 +7,8 @@ use std::fmt;
 use aiw_core::{matches_wildcard, pluralize};
 use aiw_home::ListSettings;
 
+use crate::ServerUsage;
+
 /// The tokens of all listed tools, unless the settings say otherwise: their definitions are in a model's context from
 /// the first message on.
 const DEFAULT_MAX_TOKENS: usize = 5000;
@@ -76,22 +78,22 @@ impl ListingLimits {
 }
 
 /// A server whose tools could be listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ListableServer {
     /// Its key.
     pub server: String,
     /// The cost of its tools.
     pub cost: Cost,
-    /// When it was called last, in seconds of Unix time.
-    pub last_used: Option<u64>,
+    /// How much it was used; none if it was never called.
+    pub usage: Option<ServerUsage>,
 }
 
 impl ListableServer {
-    /// The servers of some tools, by name. Of each tool it needs the server, and what it costs; `used` says when a
-    /// server was called last.
+    /// The servers of some tools, by name. Of each tool it needs the server, and what it costs; `usage` says how
+    /// much a server was used.
     pub(crate) fn from_tools<'a>(
         tools: impl Iterator<Item = (&'a str, usize)>,
-        used: impl Fn(&str) -> Option<u64>,
+        usage: impl Fn(&str) -> Option<ServerUsage>,
     ) -> Vec<Self> {
         let mut servers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (server, tokens) in tools {
@@ -100,7 +102,7 @@ impl ListableServer {
         let candidate = |(server, tokens): (&str, Vec<usize>)| Self {
             server: server.to_owned(),
             cost: Cost::new(tokens),
-            last_used: used(server),
+            usage: usage(server),
         };
         servers.into_iter().map(candidate).collect()
     }
@@ -137,6 +139,19 @@ pub enum ListingReason {
     },
 }
 
+impl ListingReason {
+    /// The reason in one word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::RecentlyUsed => "used",
+            Self::WithinBudget => "fits",
+            Self::Never => "never",
+            Self::OverBudget { .. } => "over-budget",
+        }
+    }
+}
+
 impl ListingChoice {
     /// Whether its tools are listed.
     pub fn is_listed(&self) -> bool {
@@ -153,12 +168,12 @@ impl fmt::Display for ListingChoice {
             ListingReason::Never => f.write_str("`never` in `mcp.list`"),
             ListingReason::OverBudget { left, most } if self.cost.tokens > left.tokens => write!(
                 f,
-                "{} tokens, and {} of {} are left (`tokens` in `mcp.list`)",
+                "{} tokens > {} left of {} (raise `mcp.list.tokens`)",
                 self.cost.tokens, left.tokens, most.tokens
             ),
             ListingReason::OverBudget { left, most } => write!(
                 f,
-                "{}, and there is room for {} of {} (`tools` in `mcp.list`)",
+                "{} > {} left of {} (raise `mcp.list.tools`)",
                 pluralize(self.cost.tools, "tool"),
                 left.tools,
                 most.tools
@@ -168,17 +183,19 @@ impl fmt::Display for ListingChoice {
 }
 
 /// Chooses the servers whose tools are listed beside aiw's own, which come first in the limits: those that the settings
-/// name, then those used lately, then the smallest. A server is listed whole or not at all, and the next smaller one
+/// name, then those used most lately, then the smallest. A server is listed whole or not at all, and the next smaller one
 /// has the room that it leaves. The answer has the order of `servers`.
 pub fn choose(servers: &[ListableServer], own: Cost, limits: &ListingLimits, now: u64) -> Vec<ListingChoice> {
     let is_in =
         |names: &[String], server: &str| names.iter().any(|name| matches_wildcard(name, &server.to_lowercase()));
-    let lately =
-        |server: &ListableServer| server.last_used.filter(|used| now.saturating_sub(*used) < RECENT_USE_WINDOW_SECS);
+    let lately = |server: &ListableServer| {
+        server.usage.filter(|usage| now.saturating_sub(usage.last_used) < RECENT_USE_WINDOW_SECS)
+    };
     let mut turns: Vec<usize> = (0..servers.len()).collect();
     turns.sort_by_key(|at| {
         let server = &servers[*at];
-        let used = lately(server);
+        // In thousandths, which can be compared.
+        let used = lately(server).map(|usage| (usage.score_at(now) * 1000.0) as u64);
         (
             !is_in(&limits.always, &server.server),
             Reverse(used),
@@ -224,7 +241,8 @@ mod tests {
     const NOW: u64 = 100 * RECENT_USE_WINDOW_SECS;
 
     fn candidate(server: &str, tools: usize, tokens: usize, used: Option<u64>) -> ListableServer {
-        ListableServer { server: server.to_owned(), cost: Cost { tools, tokens }, last_used: used }
+        let usage = used.map(|last_used| ServerUsage { last_used, score: 1.0 });
+        ListableServer { server: server.to_owned(), cost: Cost { tools, tokens }, usage }
     }
 
     fn limits(tokens: usize, tools: usize, always: &[&str], never: &[&str]) -> ListingLimits {
@@ -256,9 +274,14 @@ mod tests {
         assert_eq!(of(&limits(5000, 100, &["big"], &["big"])), "mid small tiny");
         assert_eq!(of(&limits(2000, 100, &[], &[])), "");
         assert_eq!(of(&limits(50_000, 13, &[], &[])), "small tiny");
-        // Of two that were used, the later one.
-        let rivals = [candidate("a", 1, 900, Some(NOW - 50)), candidate("b", 1, 900, Some(NOW - 40))];
-        assert_eq!(listed(&choose(&rivals, Cost::default(), &limits(1000, 100, &[], &[]), NOW)), ["b"]);
+        // Of two that were used, the later one, unless the other was used more.
+        const DAY: u64 = 24 * 60 * 60;
+        let mut rivals = [candidate("a", 1, 900, Some(NOW - DAY)), candidate("b", 1, 900, Some(NOW - 40))];
+        let of_rivals =
+            |rivals: &[_]| listed(&choose(rivals, Cost::default(), &limits(1000, 100, &[], &[]), NOW)).join(" ");
+        assert_eq!(of_rivals(&rivals), "b");
+        rivals[0].usage = Some(ServerUsage { last_used: NOW - DAY, score: 3.0 });
+        assert_eq!(of_rivals(&rivals), "a");
     }
 
     #[test]
@@ -267,10 +290,10 @@ mod tests {
         let choices = choose(&servers, Cost { tools: 5, tokens: 500 }, &limits(3000, 50, &[], &["c"]), NOW);
         let said: Vec<String> = choices.iter().map(ListingChoice::to_string).collect();
         assert_eq!(said[0], "there is room");
-        assert_eq!(said[1], "2000 tokens, and 1600 of 3000 are left (`tokens` in `mcp.list`)");
+        assert_eq!(said[1], "2000 tokens > 1600 left of 3000 (raise `mcp.list.tokens`)");
         assert_eq!(said[2], "`never` in `mcp.list`");
         let choices = choose(&servers, Cost::default(), &limits(9000, 50, &[], &[]), NOW);
-        assert_eq!(choices[1].to_string(), "60 tools, and there is room for 46 of 50 (`tools` in `mcp.list`)");
+        assert_eq!(choices[1].to_string(), "60 tools > 46 left of 50 (raise `mcp.list.tools`)");
     }
 
     #[test]

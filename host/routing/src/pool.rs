@@ -29,7 +29,7 @@ use crate::names::{ToolRef, to_proxied_name};
 use crate::notifications::SharedCaller;
 use crate::offered::{CatalogItem, catalog_item, claims, dedup_by_name, uri_claim, uri_field};
 use crate::profile::{AIW_SERVER_NAME, Profile, ProfileSource};
-use crate::record::{LOST_RECORD_NOTE, Records, ServerRecord};
+use crate::record::{LOST_RECORD_NOTE, Records, ServerRecord, ServerUsage};
 use crate::shape::UI_PREFIX;
 use crate::slot::Slot;
 use crate::start::ServerContext;
@@ -39,7 +39,7 @@ use crate::uris::{UriClaim, conflicting_claims, qualify_uri};
 /// How many servers are looked into at once.
 const MAX_PARALLEL_STARTS: usize = 8;
 
-/// How many servers with withheld tools a model is told of.
+/// How many servers with blocked tools a model is told of.
 const MAX_NOTICES: usize = 5;
 
 /// Servers that several sessions of one process share: `mcp.servers.KEY.shared`.
@@ -59,8 +59,8 @@ struct PoolParts {
     source: ProfileSource,
     /// `mcp.list` of the settings.
     list: RwLock<ListSettings>,
-    /// When each server was called last before this session. It stays as it is, so that the list of tools does.
-    used: Mutex<BTreeMap<String, Option<u64>>>,
+    /// How much each server was used before this session. It stays as it is, so that the list of tools does.
+    usage: Mutex<BTreeMap<String, Option<ServerUsage>>>,
     shared: SharedServers,
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     problems: RwLock<Vec<String>>,
@@ -88,7 +88,7 @@ impl Pool {
             profile: RwLock::default(),
             source,
             list: RwLock::default(),
-            used: Mutex::default(),
+            usage: Mutex::default(),
             shared,
             slots: RwLock::default(),
             problems: RwLock::default(),
@@ -177,14 +177,14 @@ impl Pool {
 
     /// Decides which of these servers' tools a client's list has, where aiw's own tools cost `own`.
     pub fn choose(&self, offered: &[CatalogItem], own: Cost) -> Vec<ListingChoice> {
-        let mut used = self.inner.used.lock();
+        let mut usage = self.inner.usage.lock();
         for tool in offered {
-            if !used.contains_key(&tool.server) {
-                used.insert(tool.server.clone(), self.inner.records.last_used(&tool.server));
+            if !usage.contains_key(&tool.server) {
+                usage.insert(tool.server.clone(), self.inner.records.usage(&tool.server));
             }
         }
         let tools = offered.iter().map(|tool| (tool.server.as_str(), tool.tokens()));
-        let candidates = ListableServer::from_tools(tools, |server| used.get(server).copied().flatten());
+        let candidates = ListableServer::from_tools(tools, |server| usage.get(server).copied().flatten());
         choose(&candidates, own, &self.limits(), aiw_home::now_millis() / 1000)
     }
 
@@ -375,7 +375,7 @@ impl Pool {
                 return Err(denied());
             }
             if !record.is_accepted(definition) {
-                return Err(PoolError::withheld(&record, server, tool));
+                return Err(PoolError::blocked(&record, server, tool));
             }
             let params = Params::for_call(tool.to_owned(), arguments, Map::new());
             let result = Box::pin(slot.forward_request("tools/call", params, call, connection, steps)).await?;
@@ -388,24 +388,24 @@ impl Pool {
         })
     }
 
-    /// The names under which a client may know tools that are withheld.
-    pub fn withheld_names(&self) -> BTreeSet<String> {
+    /// The names under which a client may know tools that are blocked.
+    pub fn blocked_names(&self) -> BTreeSet<String> {
         let slots = self.inner.slots();
         let of = |slot: &Arc<Slot>| {
             let record = slot.record()?;
-            Some(record.withheld_tools().map(|tool| to_proxied_name(slot.key(), tool.name())).collect::<Vec<_>>())
+            Some(record.blocked_tools().map(|tool| to_proxied_name(slot.key(), tool.name())).collect::<Vec<_>>())
         };
         slots.iter().filter_map(of).flatten().collect()
     }
 
-    /// Why the tool that a client knew under a proxied name is withheld, if it is.
-    pub fn withheld_reason(&self, proxied_name: &str) -> Option<PoolError> {
+    /// Why the tool that a client knew under a proxied name is blocked, if it is.
+    pub fn blocked_reason(&self, proxied_name: &str) -> Option<PoolError> {
         let slots = self.inner.slots();
         slots.iter().find_map(|slot| {
             let record = slot.record()?;
             let is_it = |tool: &&ToolDefinition| to_proxied_name(slot.key(), tool.name()) == proxied_name;
-            let tool = record.withheld_tools().find(is_it).filter(|tool| self.allows(slot.key(), tool))?;
-            Some(PoolError::withheld(&record, slot.key(), tool.name()))
+            let tool = record.blocked_tools().find(is_it).filter(|tool| self.allows(slot.key(), tool))?;
+            Some(PoolError::blocked(&record, slot.key(), tool.name()))
         })
     }
 
@@ -475,9 +475,9 @@ impl Pool {
         LoginAccount::new(&slot.context, server, slot.config.server.as_ref().map_err(problem)?)
     }
 
-    /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, or of which
+    /// A sentence for each server, up to some, with tools that are blocked and that the profile allows, or of which
     /// aiw has lost what they were, for the model.
-    pub fn withheld_notices(&self) -> Vec<String> {
+    pub fn blocked_notices(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         for slot in self.inner.slots() {
             let Some(record) = slot.record() else { continue };
@@ -488,8 +488,8 @@ impl Pool {
                     display_command("approve", slot.key())
                 ));
             }
-            let withheld = record.withheld_tools().filter(|tool| self.allows(slot.key(), tool));
-            let (changed, new): (Vec<_>, Vec<_>) = withheld.partition(|tool| record.pins.contains_key(tool.name()));
+            let blocked = record.blocked_tools().filter(|tool| self.allows(slot.key(), tool));
+            let (changed, new): (Vec<_>, Vec<_>) = blocked.partition(|tool| record.pins.contains_key(tool.name()));
             let named = |tools: &[&ToolDefinition]| {
                 let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
                 format!("{} {}", if names.len() == 1 { "tool" } else { "tools" }, quoted_list(&names))

@@ -26,32 +26,53 @@ pub struct ServerEntry {
     pub target: String,
     /// Whether clients see it
     pub enabled: bool,
+    /// `enabled`, `disabled`, `blocked` if a part of it waits for `aiw mcp approve`, or `invalid` if its entry can't be used
+    pub state: &'static str,
+    /// How many of its definitions wait for `aiw mcp approve`
+    pub unapproved: usize,
     /// The plugin that brought it
     pub plugin: Option<String>,
     /// How many tools it is known to have; null if it was never started
     pub tools: Option<usize>,
+    /// Whether clients list its tools, with the toolsets and `mcp.list` of settings.json; null if its tools are not known. If
+    /// not, they are found and called all the same
+    pub listed: Option<bool>,
+    /// Why they are listed, or not
+    pub listing: Option<String>,
     /// Why it can't be used
     pub error: Option<String>,
 }
 
 impl ServerEntry {
     /// An entry of a file that declares servers. `shown` takes out secrets that stand in the target; `plugin` is the
-    /// plugin that brought it.
+    /// plugin that brought it, and `choices` are the decisions about listings.
     pub fn new(
         found: &ConfiguredServer,
         records: &Records,
         plugin: Option<String>,
+        choices: &[ListingChoice],
         shown: impl Fn(&str) -> String,
     ) -> Self {
-        let server = found.server.as_ref();
+        let (server, record) = (found.server.as_ref(), records.load(&found.key));
+        let unapproved = record.as_ref().map_or(0, ServerRecord::unapproved);
+        let choice = choices.iter().find(|choice| choice.server == found.key);
         Self {
+            state: match (server, found.settings.enabled, unapproved) {
+                (Err(_), ..) => "invalid",
+                (Ok(_), false, _) => "disabled",
+                (Ok(_), true, 1..) => "blocked",
+                (Ok(_), true, 0) => "enabled",
+            },
+            unapproved,
+            listed: choice.map(ListingChoice::is_listed),
+            listing: choice.map(ListingChoice::to_string),
             name: found.key.clone(),
             scope: found.scope.as_str(),
             transport: server.ok().map(|server| server.transport.as_str()),
             target: server.map(|server| shown(&server.target())).unwrap_or_default(),
             enabled: found.settings.enabled,
             plugin,
-            tools: records.load(&found.key).map(|record| record.accepted_tools().count()),
+            tools: record.map(|record| record.accepted_tools().count()),
             error: server.err().cloned(),
         }
     }
@@ -65,11 +86,11 @@ pub struct ServerStatus {
     pub name: String,
     /// `stdio` or `http`; null if its entry can't be used
     pub transport: Option<&'static str>,
-    /// `ready`, `failed`, `disabled`, or `auth_required` if it waits for `aiw mcp login`
+    /// `ready`, `failed`, `disabled`, `invalid` if its entry can't be used, or `auth_required` if it waits for `aiw mcp login`
     pub state: &'static str,
     /// How many tools it offers to clients
     pub tools: usize,
-    /// The tools that it has changed or that are suspicious: they are withheld until you accept them
+    /// The tools that it has changed or that are suspicious: clients don't get them until you approve them
     pub blocked: Vec<String>,
     /// The items that it lists and clients can't use: a sentence each
     pub skipped: Vec<String>,
@@ -106,6 +127,7 @@ impl ServerStatus {
         let (state, error) = match failure {
             None => ("ready", None),
             Some(PoolError::Disabled { .. }) => ("disabled", None),
+            Some(e @ PoolError::InvalidDeclaration { .. }) => ("invalid", Some(e.message_without_server())),
             Some(e) if e.needs_login() => ("auth_required", Some(e.message_without_server())),
             Some(e) => ("failed", Some(e.message_without_server())),
         };
@@ -114,7 +136,7 @@ impl ServerStatus {
             transport: status.transport.map(Transport::as_str),
             state,
             tools: record.map_or(0, |record| record.accepted_tools().count()),
-            blocked: record.iter().flat_map(|r| r.withheld_tools()).map(|tool| tool.name().to_owned()).collect(),
+            blocked: record.iter().flat_map(|r| r.blocked_tools()).map(|tool| tool.name().to_owned()).collect(),
             skipped: record.iter().flat_map(|r| r.skipped_item_notices()).map(str::to_owned).collect(),
             tokens: record.map_or(0, |_| status.tokens),
             listed: choice.is_some_and(ListingChoice::is_listed),
@@ -144,7 +166,7 @@ pub struct ServerTool {
     pub read_only: bool,
     /// The cost of its definition for a client, in tokens
     pub tokens: usize,
-    /// Whether it has changed or is suspicious, and is withheld until you accept it
+    /// Whether it has changed or is suspicious, and is blocked until you accept it
     pub blocked: bool,
     /// The suspicious signs in its definition
     pub injection_findings: Vec<String>,

@@ -160,7 +160,7 @@ impl Tour {
         steps.iter().try_for_each(|step| self.step(step))
     }
 
-    /// Shows the front for MCP servers: a call, a route, and a tool that is withheld because it changed.
+    /// Shows the front for MCP servers: a call, a route, and a tool that is blocked because it changed.
     fn servers(&self) -> Result<()> {
         let Some(python) = python() else {
             println!("To see an MCP server behind aiw, install python3: the server is a script");

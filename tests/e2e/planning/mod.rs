@@ -406,7 +406,7 @@ fn what_was_planned_goes_when_a_tool_of_its_changes() {
     until(|| !names(&mut client).contains(&"planned__look".to_owned()));
     let said = client.bad("planned__look", json!({}));
     assert!(said.contains("planned__look"), "{said}");
-    // The tool is withheld until the user has looked at it, so that no plan names it.
+    // The tool is blocked until the user has looked at it, so that no plan names it.
     let why = route(&mut client, request)["mode_reason"].as_str().unwrap().to_owned();
     assert!(why.contains("no tool `one__changes` among the candidates"), "{why}");
 }

@@ -109,7 +109,7 @@ fn hostile_definitions_are_searched_and_harm_nothing() {
         .defining("deep", &[digs, tool("fill_tunnel", "Fills a tunnel.", &[])])
         .defining("flood", &flood)
         .known();
-    // They are withheld until the user takes them all the same.
+    // They are blocked until the user takes them all the same.
     servers.env.run(&["mcp", "approve", "odd", "--yes"]).ok();
     let mut client = Client::initialized(&servers.env);
     let mut first = |request: &str| {

@@ -213,7 +213,7 @@ fn no_server_answers_for_a_uri_of_another() {
 }
 
 #[test]
-fn a_changed_prompt_is_withheld_and_a_changed_resource_has_no_text() {
+fn a_changed_prompt_is_blocked_and_a_changed_resource_has_no_text() {
     let Some(servers) = Servers::new() else { return };
     let defined = |text: &str| {
         json!({
@@ -226,7 +226,7 @@ fn a_changed_prompt_is_withheld_and_a_changed_resource_has_no_text() {
     servers.env.run(&["mcp", "doctor"]).ok();
     std::fs::write(servers.env.path("odd.json"), defined("Now something else.").to_string()).unwrap();
     let doctor = servers.env.run(&["mcp", "doctor"]).ok().stdout;
-    assert!(doctor.contains("prompt `p` has changed or is suspicious, and is withheld"), "{doctor}");
+    assert!(doctor.contains("prompt `p` has changed or is suspicious, and is blocked"), "{doctor}");
     assert!(doctor.contains("the text of resource `x:1` has changed or is suspicious, and is left out"), "{doctor}");
     let mut client = Client::initialized(&servers.env);
     let resources = client.result("resources/list", json!({}));

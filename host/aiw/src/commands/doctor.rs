@@ -33,8 +33,8 @@ pub fn run_checks(home: &Home) -> Doctor {
 pub async fn run_online_checks(home: &Home, output: &Output) -> Result<(), CliError> {
     let client = client::client(home, None, output)?;
     // Settings that can't be read are a problem that is found without asking.
-    let asked = match serve::listing_choices(&client, output) {
-        Ok(choices) => Some(check_online(&client, &choices, output).await),
+    let asked = match serve::toolsets(None, home) {
+        Ok(_) => Some(check_online(&client, output).await),
         Err(_) => None,
     };
     // One that hangs while it starts is ended with this process.

@@ -19,7 +19,7 @@ pub(crate) struct SessionMcp(pub(crate) Weak<dyn ComponentClient>);
 fn error(e: PoolError) -> CallRejection {
     let refusal = match &e {
         PoolError::ServerNotFound { .. } | PoolError::ToolNotFound { .. } => ComponentReason::NotFound,
-        PoolError::NotAllowed { .. } | PoolError::Withheld { .. } | PoolError::Disabled { .. } => {
+        PoolError::NotAllowed { .. } | PoolError::Blocked { .. } | PoolError::Disabled { .. } => {
             ComponentReason::Denied
         }
         PoolError::Rpc(_) => ComponentReason::Invalid,
@@ -45,7 +45,7 @@ fn tool(server: &str, definition: &ToolDefinition) -> McpTool {
     }
 }
 
-/// Finds a tool that is known and not withheld.
+/// Finds a tool that is known and not blocked.
 fn known(pool: &Pool, server: &str, wanted: &str) -> Option<McpTool> {
     let offered =
         pool.tools().into_iter().find(|offered| offered.server == server && offered.definition.name() == wanted);

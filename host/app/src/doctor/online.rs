@@ -12,7 +12,7 @@ use super::Doctor;
 use crate::ClientSession;
 use crate::cli_updates::outdated;
 use crate::installation::UpdateError;
-use crate::servers::look::{ListingChoicesFn, status};
+use crate::servers::look::status;
 use crate::servers::pool;
 use crate::sync;
 
@@ -34,13 +34,9 @@ impl OnlineProblems {
 
 /// Asks each provider with its key, the npm registry, the store of `aiw sync`, and each server, which is started for that. Whoever
 /// does not answer stops no other.
-pub async fn check_online(
-    client: &ClientSession,
-    choices: ListingChoicesFn<'_>,
-    sink: &dyn Reporter,
-) -> OnlineProblems {
+pub async fn check_online(client: &ClientSession, sink: &dyn Reporter) -> OnlineProblems {
     let (providers, clis, mcp, sync) =
-        tokio::join!(providers(client), clis(client, sink), servers(client, choices, sink), store(client, sink));
+        tokio::join!(providers(client), clis(client, sink), servers(client, sink), store(client, sink));
     OnlineProblems(vec![("providers", providers), ("clis", clis), ("mcp", mcp), ("sync", sync)])
 }
 
@@ -98,16 +94,12 @@ async fn store(client: &ClientSession, sink: &dyn Reporter) -> Vec<Problem> {
 }
 
 /// Starts each server by itself: one that hangs hides no other.
-async fn servers(client: &ClientSession, choices: ListingChoicesFn<'_>, sink: &dyn Reporter) -> Vec<Problem> {
+async fn servers(client: &ClientSession, sink: &dyn Reporter) -> Vec<Problem> {
     let names: Vec<String> = pool(client, sink).status().into_iter().map(|server| server.name).collect();
     let asked = names.iter().map(async |name| {
         let (key, word) = (quoted(name), shell_quote_printable(name));
-        match tokio::time::timeout(
-            REQUEST_TIMEOUT,
-            status(client, std::slice::from_ref(name), choices, &NonInteractive),
-        )
-        .await
-        {
+        let status = status(client, std::slice::from_ref(name), &NonInteractive);
+        match tokio::time::timeout(REQUEST_TIMEOUT, status).await {
             Err(_) => Some(slow(&format!("server {key}"), format!("aiw mcp doctor {word}"))),
             // The part itself says why they can't be read.
             Ok(Err(_)) => None,

@@ -96,11 +96,11 @@ fn of_server(home: &Home, found: &ConfiguredServer, records: &Records) -> Vec<Pr
         let problem = format!("of the server {key}, {LOST_RECORD_NOTE}");
         problems.push(Problem::new(problem, &approve).with_purpose("shows them, and accepts them"));
     }
-    let withheld = record.map_or(0, |record| record.withheld_tools().count() + record.withheld_texts().count());
-    if withheld > 0 && found.settings.enabled {
-        let (is, are) = if withheld == 1 { ("has", "is") } else { ("have", "are") };
-        let count = pluralize(withheld, "definition");
-        let problem = format!("{count} of the server {key} {is} changed or {are} suspicious, and {are} withheld");
+    let blocked = record.map_or(0, |record| record.unapproved());
+    if blocked > 0 && found.settings.enabled {
+        let (is, are) = if blocked == 1 { ("has", "is") } else { ("have", "are") };
+        let count = pluralize(blocked, "definition");
+        let problem = format!("{count} of the server {key} {is} changed or {are} suspicious, and {are} blocked");
         problems.push(Problem::new(problem, &approve).with_purpose("shows what is new, and asks"));
     }
     problems

@@ -176,7 +176,11 @@ async fn try_added(client: &ClientSession, name: &str, ask: &dyn Prompter, sink:
     let record = Records::new(client.home().clone()).load(name).unwrap_or_default();
     sink.step(format!("It works and has {}.", pluralize(record.accepted_tools().count(), "tool")));
     note_left_out(&record, name, sink);
-    approve_new_definitions(client, name, ask, sink).await
+    approve_new_definitions(client, name, ask, sink).await?;
+    if let Some(choice) = client.listing_choices().iter().find(|choice| choice.server == name && !choice.is_listed()) {
+        sink.note(format!("clients don't list its tools, and find and call them all the same: {choice}"));
+    }
+    Ok(())
 }
 
 /// A command that is the same in every directory: a relative path begins where it was typed.

@@ -6,8 +6,8 @@ use aiw_core::{Diagnostic, Reporter, quoted, shell_quote_printable, to_visible_l
 use aiw_history::redactor;
 use aiw_registries::{CacheProblem, CachedServers, UpdateStatus};
 use aiw_routing::{
-    ConfiguredServer, KnownTool, LOST_RECORD_NOTE, ListingChoice, PoolError, Records, ServerEntry, ServerRecord,
-    ServerSearchPaths, ServerStatus, ServerTool, ToolDefinition, ToolRef, server_findings,
+    ConfiguredServer, KnownTool, LOST_RECORD_NOTE, PoolError, Records, ServerEntry, ServerRecord, ServerSearchPaths,
+    ServerStatus, ServerTool, ToolDefinition, ToolRef, server_findings,
 };
 use aiw_servers::{PROJECT_FILE, ServerScope};
 use futures::future::join_all;
@@ -104,9 +104,6 @@ pub struct ToolList {
     pub tools: Vec<ServerTool>,
 }
 
-/// Returns what becomes of the servers in the list of a client.
-pub type ListingChoicesFn<'a> = &'a (dyn Fn() -> Vec<ListingChoice> + Sync);
-
 /// Definitions beyond this cost every request of a client that lists them.
 const TOKENS_WARNING_THRESHOLD: usize = 20_000;
 
@@ -134,9 +131,10 @@ fn declared(client: &ClientSession, sink: &dyn Reporter) -> Result<DeclaredServe
 pub fn list(client: &ClientSession, sink: &dyn Reporter) -> Result<ServerList> {
     let (servers, problems, redact) = declared(client, sink)?;
     let (plugins, records) = (client.home().plugins()?, Records::new(client.home().clone()));
+    let choices = client.listing_choices();
     let entry = |found: &ConfiguredServer| {
         let plugin = plugins.key(&found.key).owners.last().map(ToString::to_string);
-        ServerEntry::new(found, &records, plugin, &redact)
+        ServerEntry::new(found, &records, plugin, &choices, &redact)
     };
     Ok(ServerList { servers: servers.iter().map(entry).collect(), problems })
 }
@@ -184,11 +182,7 @@ pub fn show(client: &ClientSession, name: &str, sink: &dyn Reporter) -> Result<S
 }
 
 /// Starts the chosen servers in parallel. Returns what became of each, in order, and the next step where it failed.
-async fn tried(
-    client: &ClientSession,
-    names: &[String],
-    choices: ListingChoicesFn<'_>,
-) -> Result<Vec<(ServerStatus, Option<String>)>> {
+async fn tried(client: &ClientSession, names: &[String]) -> Result<Vec<(ServerStatus, Option<String>)>> {
     let pool = client.pool();
     let known: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
@@ -201,7 +195,7 @@ async fn tried(
         (name, failure, ping)
     });
     let looked = join_all(looked).await;
-    let (after, choices) = (pool.status(), choices());
+    let (after, choices) = (pool.status(), client.listing_choices());
     let answer = |(name, failure, ping): (&String, Option<PoolError>, Option<Duration>)| {
         let status = after.iter().find(|status| status.name == *name)?;
         let hint = failure.as_ref().filter(|e| !matches!(e, PoolError::Disabled { .. })).and_then(PoolError::hint);
@@ -215,17 +209,12 @@ async fn tried(
 /// # Errors
 ///
 /// Fails if there is no server of a name.
-pub async fn status(
-    client: &ClientSession,
-    names: &[String],
-    choices: ListingChoicesFn<'_>,
-    sink: &dyn Reporter,
-) -> Result<ServersStatus> {
+pub async fn status(client: &ClientSession, names: &[String], sink: &dyn Reporter) -> Result<ServersStatus> {
     let pool = pool(client, sink);
     let unknown = pool.unknown_server_warnings();
     notes(unknown.clone(), sink);
     let problems = [pool.problems(), unknown].concat();
-    let servers = tried(client, names, choices).await?.into_iter().map(|(status, _)| status).collect();
+    let servers = tried(client, names).await?.into_iter().map(|(status, _)| status).collect();
     Ok(ServersStatus { servers, problems })
 }
 
@@ -237,13 +226,12 @@ pub async fn status(
 pub async fn check(
     client: &ClientSession,
     names: &[String],
-    choices: ListingChoicesFn<'_>,
     own: Vec<KnownTool>,
     sink: &dyn Reporter,
 ) -> Result<ServersCheck> {
     let (home, cwd, pool) = (client.home(), client.cwd(), pool(client, sink));
     let mut problems = pool.problems();
-    let tried = tried(client, names, choices).await?;
+    let tried = tried(client, names).await?;
     let statuses = pool.status();
     let (suspicious, kept) = (server_findings(&statuses), kept(client, sink));
     let check = |(status, hint): (ServerStatus, Option<String>)| {
@@ -286,15 +274,15 @@ fn problems_of(status: &ServerStatus, record: &ServerRecord) -> Vec<String> {
         problems.push(format!("{LOST_RECORD_NOTE}: `aiw mcp approve {}` accepts them", status.name));
     }
     let approve = format!("`aiw mcp approve {}` shows it", status.name);
-    problems.extend(record.withheld_tools().map(|tool| {
+    problems.extend(record.blocked_tools().map(|tool| {
         let why = if record.pins.contains_key(tool.name()) { "has changed" } else { "is suspicious" };
-        format!("tool {} {why} and is withheld: {approve}", quoted(tool.name()))
+        format!("tool {} {why} and is blocked: {approve}", quoted(tool.name()))
     }));
     let text = |(kind, name): (&str, &str)| {
-        let (what, gone) = if kind == "prompt" { ("", "is withheld") } else { ("the text of ", "is left out") };
+        let (what, gone) = if kind == "prompt" { ("", "is blocked") } else { ("the text of ", "is left out") };
         format!("{what}{kind} {} has changed or is suspicious, and {gone}: {approve}", quoted(name))
     };
-    problems.extend(record.withheld_texts().map(text));
+    problems.extend(record.blocked_texts().map(text));
     problems
 }
 

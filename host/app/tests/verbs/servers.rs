@@ -238,7 +238,7 @@ async fn definitions_that_change_while_they_are_shown_are_not_accepted() {
     let refused =
         approve_new_definitions(&client, "one", &Slow(client.home()), &Recorded::agreeing()).await.unwrap_err();
     assert!(matches!(refused, ServerError::DefinitionsChanged { .. }), "{refused}");
-    assert_eq!(Records::new(client.home().clone()).load("one").unwrap().withheld_tools().count(), 1);
+    assert_eq!(Records::new(client.home().clone()).load("one").unwrap().blocked_tools().count(), 1);
 }
 
 #[tokio::test]

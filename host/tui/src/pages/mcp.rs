@@ -33,16 +33,17 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
         Column::new("NAME"),
         Column::state("STATE"),
         Column::optional("TOOLS"),
-        Column::optional("OF"),
-        Column::optional("BY"),
-        Column::new("RUNS OR REACHES"),
+        Column::optional("LISTED"),
+        Column::optional("FROM"),
+        Column::optional("TRANSPORT"),
+        Column::new("SERVER"),
     ],
     empty_message: "no servers: `aiw mcp search WORDS` finds some",
     actions: &[
         Action::new('s', "status", "start it, and see whether it works"),
-        Action::single('a', "approve", "see what it has changed in its definitions, or a workflow, and accept that"),
+        Action::single('a', "approve", "see what it has changed in its definitions, or a workflow, and approve that"),
         Action::single('c', "call", "call one of its tools, with the arguments that you type"),
-        Action::new('e', "on/off", "offer it to clients, or hide it from them"),
+        Action::new('e', "on/off", "enable it for clients, or disable it"),
         Action::single('t', "tools", "its tools as it offers them now, with their parameters"),
         Action::single('o', "log in", "log in to it with your browser"),
         Action::new('d', "remove", "remove it from mcp.json, or a workflow's file: asks")
@@ -59,9 +60,7 @@ impl Page for McpServersPage {
     fn list(&self, _: &str) -> Result<ListContent, String> {
         let ground = &*self.0;
         let answer = look::list(&ground.client, &aiw_core::NonInteractive).map_err(|e| error_line(&e))?;
-        let records = Records::new(ground.home().clone());
-        let waits = |name: &str| records.load(name).map_or(0, |record| record.changes().len());
-        let rows = answer.servers.iter().map(|server| row(server, waits(&server.name)));
+        let rows = answer.servers.iter().map(row);
         let (workflows, problem) = match workflows::list(&ground.client) {
             Ok(workflows) => (workflows, None),
             Err(e) => (Vec::new(), Some(error_line(&e))),
@@ -82,17 +81,14 @@ impl Page for McpServersPage {
                 let mut facts = vec![Fact::title(&shown.name)];
                 let mut fact = |label, text: Option<String>| facts.extend(text.map(|text| Fact::new(label, text)));
                 fact("problem", shown.error.map(|error| format!("it {error}")));
-                fact(
-                    "state",
-                    Some(if shown.enabled { "offered to clients" } else { "hidden from clients" }.to_owned()),
-                );
+                fact("state", Some(if shown.enabled { "enabled" } else { "disabled" }.to_owned()));
                 fact("version", shown.version);
                 fact("plugin", shown.plugin);
                 fact("file", Some(shown.file));
                 shown.definition_lines.into_iter().for_each(|line| fact("", Some(line)));
-                let waiting = record.changes().len();
-                let waits = format!("{} of it; a shows and accepts", pluralize(waiting, "new definition"));
-                fact("waits", (waiting > 0).then_some(waits));
+                let unapproved = record.unapproved();
+                let blocked = format!("{}; a shows and approves", pluralize(unapproved, "definition"));
+                fact("blocked", (unapproved > 0).then_some(blocked));
                 let mut lines: Vec<String> =
                     record.tools.iter().map(|tool| format!("{}  {}", tool.name(), description(tool))).collect();
                 if lines.is_empty() {
@@ -112,8 +108,7 @@ impl Page for McpServersPage {
         match key {
             'c' => call_tool(ground, id, person),
             's' => {
-                let choices = || Vec::new();
-                let answer = ground.block_on(look::status(client, &names, &choices, person))?;
+                let answer = ground.block_on(look::status(client, &names, person))?;
                 let line = answer.servers.first().map(|server| match &server.error {
                     Some(error) => Err(format!("{id} {error}")),
                     None => Ok(format!("{id} is {}, {}", server.state, pluralize(server.tools, "tool"))),
@@ -128,7 +123,7 @@ impl Page for McpServersPage {
                 let listed = look::list(client, &aiw_core::NonInteractive).map_err(|e| error_line(&e))?;
                 let is_on = listed.servers.iter().any(|server| server.name == id && server.enabled);
                 edit::switch(client, &names, !is_on, person).map_err(|e| error_line(&e))?;
-                let now = if is_on { "hidden from clients" } else { "offered to clients" };
+                let now = if is_on { "disabled" } else { "enabled" };
                 person.finish(|| format!("{id} is {now}")).map(Outcome::Message)
             }
             't' => {
@@ -148,18 +143,24 @@ fn description(tool: &aiw_routing::ToolDefinition) -> String {
     one_line(tool.value()["description"].as_str().unwrap_or_default(), 300)
 }
 
-/// Returns a server in the list, of which so many definitions wait to be accepted.
-pub(super) fn row(server: &ServerEntry, waits: usize) -> Row {
-    let (state, tone) = match (&server.error, server.enabled, waits) {
-        (Some(_), ..) => ("can't be used", TextStyle::Bad),
-        (None, false, _) => ("hidden", TextStyle::Plain),
-        (None, true, 1..) => ("to approve", TextStyle::Warn),
-        (None, true, 0) => ("offered", TextStyle::Good),
+/// Returns a server in the list.
+pub(super) fn row(server: &ServerEntry) -> Row {
+    let tone = match server.state {
+        "invalid" => TextStyle::Bad,
+        "blocked" => TextStyle::Warn,
+        "disabled" => TextStyle::Plain,
+        _ => TextStyle::Good,
+    };
+    let listed = match server.listed {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "",
     };
     let cells = [
         server.name.clone(),
-        state.to_owned(),
+        server.state.to_owned(),
         server.tools.map(|count| count.to_string()).unwrap_or_default(),
+        listed.to_owned(),
         server.scope.to_owned(),
         server.transport.unwrap_or_default().to_owned(),
         server.error.as_ref().map_or_else(|| server.target.clone(), |error| format!("it {error}")),
@@ -184,6 +185,7 @@ fn workflow_row(workflow: &WorkflowSummary) -> Row {
         workflow.name.clone(),
         workflow.state.to_owned(),
         workflow.tools.len().to_string(),
+        String::new(),
         "workflow".to_owned(),
         "script".to_owned(),
         problem.or_else(|| workflow.description.clone()).unwrap_or_default(),
@@ -233,6 +235,7 @@ fn call_tool(ground: &AppContext, server: &str, person: &TuiPrompter) -> Result<
         question: format!("Which tool of {server} is called?"),
         short_question: "tool".to_owned(),
         options: known.iter().map(option).collect(),
+        optional: false,
         flag: String::new(),
         hidden_digests: Vec::new(),
     };
@@ -269,8 +272,8 @@ fn tools(server: &str, tools: &[ServerTool]) -> Detail {
     let (waiting, others): (Vec<&ServerTool>, Vec<&ServerTool>) = tools.iter().partition(|tool| tool.blocked);
     for tool in waiting.into_iter().chain(others) {
         let reads = if tool.read_only { "  only reads" } else { "" };
-        let withheld = if tool.blocked { "  withheld: a shows why" } else { "" };
-        lines.push(format!("{}{reads}{withheld}", tool.name));
+        let blocked = if tool.blocked { "  blocked: a shows why" } else { "" };
+        lines.push(format!("{}{reads}{blocked}", tool.name));
         lines.push(format!("  {}", one_line(&tool.description, 600)));
         lines.extend(tool.injection_findings.iter().map(|sentence| format!("  ! it {sentence}")));
         lines.extend(call::parameters(&tool.input_schema).map(parameter_line));

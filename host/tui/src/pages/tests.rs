@@ -151,7 +151,11 @@ fn only_what_can_start_again_has_the_keys_for_it() {
 
 #[test]
 fn the_mcp_servers() {
-    let server = |name: &str, transport, error: Option<&str>| ServerEntry {
+    let server = |name: &str, transport, state: &'static str, error: Option<&str>| ServerEntry {
+        state,
+        unapproved: if state == "blocked" { 2 } else { 0 },
+        listed: (state != "invalid").then_some(state == "enabled"),
+        listing: None,
         name: name.into(),
         scope: "aiw",
         transport,
@@ -162,10 +166,10 @@ fn the_mcp_servers() {
         error: error.map(str::to_owned),
     };
     let rows = vec![
-        mcp::row(&server("github", Some("stdio"), None), 2),
-        mcp::row(&server("issues", Some("http"), None), 0),
-        mcp::row(&server("quiet", Some("stdio"), None), 0),
-        mcp::row(&server("broken", None, Some("has no command")), 0),
+        mcp::row(&server("github", Some("stdio"), "blocked", None)),
+        mcp::row(&server("issues", Some("http"), "enabled", None)),
+        mcp::row(&server("quiet", Some("stdio"), "disabled", None)),
+        mcp::row(&server("broken", None, "invalid", Some("has no command"))),
     ];
     let detail =
         Detail::new(vec![Fact::title("github")]).with_lines(["list_issues  Lists issues", "close_issue  Closes one"]);

@@ -54,9 +54,7 @@ struct ServerNamesRequest {
 }
 
 fn status(call: &ApiCall, request: ServerNamesRequest) -> ApiResult<ServersStatus> {
-    // What a listing holds is the business of the server for clients, which is not part of this view.
-    let choices = || Vec::new();
-    call.block_on_isolated(None, async |client| look::status(client, &request.names, &choices, &call.prompter).await)
+    call.block_on_isolated(None, async |client| look::status(client, &request.names, &call.prompter).await)
 }
 
 fn tools(call: &ApiCall, _: Empty) -> ApiResult<ToolList> {

@@ -5,8 +5,8 @@ use std::io::Read;
 
 use aiw_app::ClientSession;
 use aiw_app::servers::edit::{self, AddRequest};
-use aiw_core::{ErrorKind, quoted, quoted_list};
-use aiw_servers::{AddError, McpFile, check_name, check_name_available, entry_value, is_secret_token, sanitize_name};
+use aiw_core::{ErrorKind, is_secret_token, quoted, quoted_list};
+use aiw_servers::{AddError, McpFile, check_name, check_name_available, entry_value, sanitize_name};
 use aiw_setup::{ServerConfigEntry, parse_entries};
 use serde_json::{Map, Value};
 

@@ -12,7 +12,7 @@ use aiw_servers::visible_json;
 use serde_json::Value;
 
 use super::client::{client, run_then_shutdown};
-use super::serve::listing_choices;
+use super::serve::toolsets;
 use crate::failure::CliError;
 use crate::output::Output;
 use crate::schema;
@@ -22,19 +22,25 @@ const NO_SERVERS: &str = "no MCP servers: `aiw mcp add NAME -- COMMAND` adds one
 pub fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
     let all = look::list(client, output)?;
     let row = |entry: &ServerEntry| {
-        let state = match (&entry.error, entry.enabled) {
-            (Some(problem), _) => format!("can't be used: it {problem}"),
-            (None, false) => "disabled".to_owned(),
-            (None, true) => entry.tools.map(|tools| pluralize(tools, "tool")).unwrap_or_default(),
-        };
         let owner = entry.plugin.clone().unwrap_or_else(|| entry.scope.to_owned());
-        vec![entry.name.clone(), owner, state, entry.target.clone()]
+        let tools = entry.tools.map(|tools| tools.to_string()).unwrap_or_default();
+        let target = entry.error.as_ref().map_or_else(|| entry.target.clone(), |problem| format!("it {problem}"));
+        let listed = listed(entry.listed.filter(|_| entry.enabled));
+        vec![entry.name.clone(), owner, entry.state.to_owned(), tools, listed, target]
     };
     if all.servers.is_empty() {
         output.line(NO_SERVERS);
     }
-    output.table(&["NAME", "FROM", "STATE", "SERVER"], &all.servers.iter().map(row).collect::<Vec<_>>());
+    output.table(
+        &["NAME", "FROM", "STATE", "TOOLS", "LISTED", "SERVER"],
+        &all.servers.iter().map(row).collect::<Vec<_>>(),
+    );
     output.set_json_or_error(all, None)
+}
+
+/// Whether clients list a server's tools; blank if that is not known.
+fn listed(listed: Option<bool>) -> String {
+    listed.map(|listed| if listed { "yes" } else { "no" }.to_owned()).unwrap_or_default()
 }
 
 /// Shows a server's entry as it is written, and what is known about it.
@@ -60,19 +66,19 @@ pub fn show(client: &ClientSession, name: &str, output: &Output) -> Result<(), C
 }
 
 pub async fn status(client: &Arc<ClientSession>, names: &[String], output: &Output) -> Result<(), CliError> {
-    let choices = listing_choices(client, output)?;
-    let all = run_then_shutdown(client, look::status(client, names, &choices, output)).await?;
+    toolsets(None, client.home())?;
+    let all = run_then_shutdown(client, look::status(client, names, output)).await?;
     let row = |status: &ServerStatus| {
         let latency = status.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
         let said = status.error.clone().unwrap_or_else(|| match status.blocked.len() {
             0 if status.skipped.is_empty() && status.listed => String::new(),
             0 if status.skipped.is_empty() => status.listing.clone().unwrap_or_default(),
             0 => format!("{} left out: aiw mcp doctor {}", pluralize(status.skipped.len(), "definition"), status.name),
-            withheld => format!("{} withheld: aiw mcp approve {}", pluralize(withheld, "tool"), status.name),
+            blocked => format!("{} blocked: aiw mcp approve {}", pluralize(blocked, "tool"), status.name),
         });
         let if_ready = |text: String| if status.state == "ready" { text } else { String::new() };
         let (tools, tokens) = (if_ready(status.tools.to_string()), if_ready(status.tokens.to_string()));
-        let listed = if_ready(if status.listed { "yes" } else { "no" }.to_owned());
+        let listed = if_ready(listed(Some(status.listed)));
         let version = status.version.clone().unwrap_or_default();
         vec![status.name.clone(), status.state.to_owned(), version, tools, tokens, listed, latency, said]
     };
@@ -89,7 +95,7 @@ pub async fn tools(names: &[String], profile: Option<&str>, home: &Home, output:
     let client = client(home, profile, output)?;
     let all = run_then_shutdown(&client, look::tools(&client, names, output)).await?;
     let marks = |tool: &ServerTool| {
-        let marks = [(tool.blocked, "withheld"), (!tool.injection_findings.is_empty(), "suspicious")];
+        let marks = [(tool.blocked, "blocked"), (!tool.injection_findings.is_empty(), "suspicious")];
         marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect::<Vec<_>>().join(", ")
     };
     let row = |tool: &ServerTool| {
@@ -134,9 +140,8 @@ pub(super) fn print_tool_details(
 }
 
 pub async fn doctor(client: &Arc<ClientSession>, names: &[String], output: &Output) -> Result<(), CliError> {
-    let choices = listing_choices(client, output)?;
-    let checked =
-        run_then_shutdown(client, look::check(client, names, &choices, aiw_offer::own_tools(), output)).await?;
+    toolsets(None, client.home())?;
+    let checked = run_then_shutdown(client, look::check(client, names, aiw_offer::own_tools(), output)).await?;
     for check in &checked.servers {
         let status = &check.status;
         let facts = match status.state {

@@ -10,8 +10,7 @@ use aiw_app::{ClientSession, directory};
 use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
 use aiw_markets::NoopObserver;
-use aiw_offer::{SessionBackend, SessionOptions, SessionToolsets, Toolset, own_tools};
-use aiw_routing::ListingChoice;
+use aiw_offer::{SessionBackend, SessionOptions, SessionToolsets, own_tools};
 
 use super::http;
 use crate::cli::mcp::{McpServeArgs, REGISTER_EXAMPLES};
@@ -71,14 +70,13 @@ fn say_idle_denials(name: String, home: Home, cwd: PathBuf) -> Option<JoinHandle
 }
 
 /// Returns the toolsets from the command line, else from the settings, else the usual ones.
-pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<SessionToolsets, CliError> {
+pub fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<SessionToolsets, CliError> {
     let is_set = asked.is_none();
     let names = match asked {
         Some(names) => Some(names),
         None => home.settings()?.mcp()?.toolsets,
     };
-    let Some(names) = names else { return Ok(SessionToolsets::with_defaults()) };
-    Toolset::from_names(&names).map(SessionToolsets::from_toolsets).map_err(|e| {
+    SessionToolsets::from_names(names.as_deref()).map_err(|e| {
         let (kind, place) = if is_set { (ErrorKind::Config, "`mcp.toolsets`: ") } else { (ErrorKind::Usage, "") };
         CliError::new(kind, format!("{place}{e}")).with_hint(e.hint())
     })
@@ -88,13 +86,4 @@ pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Sessio
 pub(super) fn offer(client: Arc<ClientSession>, toolsets: SessionToolsets, output: &Output) -> SessionBackend {
     let meaning = Arc::new(aiw_app::models::tool_embeddings(client.home(), output));
     SessionBackend::new(SessionOptions { client, embeddings: meaning, toolsets })
-}
-
-/// Returns what becomes of each server in the list of a session that the settings alone decide about.
-pub fn listing_choices(
-    client: &Arc<ClientSession>,
-    output: &Output,
-) -> Result<impl Fn() -> Vec<ListingChoice> + Sync, CliError> {
-    let toolsets = toolsets(None, client.home())?;
-    Ok(move || offer(client.clone(), toolsets.clone(), output).choices())
 }

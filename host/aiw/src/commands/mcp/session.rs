@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aiw_app::servers::{fetch_tools, pool};
 use aiw_core::{ErrorKind, pluralize, quoted, to_visible_line};
 use aiw_home::{Home, HomeError};
-use aiw_routing::{AIW_SERVER_NAME, ListingChoice, ListingReason};
+use aiw_routing::{AIW_SERVER_NAME, ListingChoice};
 use aiw_setup::{AiwEntry, ClientPaths, Setup, SetupScope};
 use clap::Parser;
 use schemars::JsonSchema;
@@ -73,19 +73,12 @@ pub struct ClientServerEntry {
 
 impl ClientServerEntry {
     fn of(choice: &ListingChoice) -> Self {
-        let reason = match choice.reason {
-            ListingReason::Always => "always",
-            ListingReason::RecentlyUsed => "used",
-            ListingReason::WithinBudget => "fits",
-            ListingReason::Never => "never",
-            ListingReason::OverBudget { .. } => "over-budget",
-        };
         Self {
             name: choice.server.clone(),
             tools: choice.cost.tools,
             tokens: choice.cost.tokens,
             listed: choice.is_listed(),
-            reason,
+            reason: choice.reason.as_str(),
             message: choice.to_string(),
         }
     }
