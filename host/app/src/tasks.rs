@@ -51,6 +51,8 @@ pub struct TaskList {
     pub tasks: Vec<Task>,
     /// Why others can't be shown.
     pub problems: Vec<TaskError>,
+    /// How many characters of an id name one task.
+    pub id_len: usize,
 }
 
 /// A task that was stopped.
@@ -70,10 +72,11 @@ pub fn open(home: &Home, all: bool) -> Result<Tasks, TaskError> {
 }
 
 /// Lists tasks, after what dead supervisors have left behind was ended.
-pub fn list(tasks: &Tasks) -> Result<TaskList, TaskError> {
-    tasks.sweep()?;
-    let (tasks, problems) = tasks.list_with_problems()?;
-    Ok(TaskList { tasks, problems })
+pub fn list(all: &Tasks) -> Result<TaskList, TaskError> {
+    all.sweep()?;
+    let (tasks, problems) = all.list_with_problems()?;
+    let id_len = if tasks.is_empty() { 0 } else { all.unique_id_len()? };
+    Ok(TaskList { tasks, problems, id_len })
 }
 
 /// Returns all tasks but the one that this process runs in, and those above it: they end after it.

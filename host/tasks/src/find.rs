@@ -1,5 +1,6 @@
 //! Finding the task that the user means.
 
+use aiw_core::ProcessId;
 use aiw_supervisor::{ProcessScope, State};
 
 use crate::error::TaskError;
@@ -20,7 +21,7 @@ impl Tasks {
     /// Returns the task with this id, beginning of an id (at least four characters), or process id. Tasks of other
     /// sessions are found too, because the user knows their ids.
     pub fn find(&self, text: &str) -> Result<Task, TaskError> {
-        if let Ok(id) = text.parse::<aiw_core::ProcessId>() {
+        if let Ok(id) = text.parse::<ProcessId>() {
             return self.get(id);
         }
         let all = self.of_all_sessions()?;
@@ -55,6 +56,17 @@ impl Tasks {
             }
         }
         Ok(found)
+    }
+
+    /// Returns how many characters of an id name one task, of the tasks of all sessions; at least four.
+    pub fn unique_id_len(&self) -> Result<usize, TaskError> {
+        let mut ids: Vec<_> = self.of_all_sessions()?.iter().map(|task| task.id).collect();
+        ids.sort_unstable();
+        let shared = |pair: &[ProcessId]| {
+            let (one, other) = (pair[0].as_str().bytes(), pair[1].as_str().bytes());
+            one.zip(other).take_while(|(one, other)| one == other).count()
+        };
+        Ok(ids.windows(2).map(shared).max().map_or(MIN_ID_PREFIX_LEN, |most| MIN_ID_PREFIX_LEN.max(most + 1)))
     }
 
     fn of_all_sessions(&self) -> Result<Vec<Task>, TaskError> {

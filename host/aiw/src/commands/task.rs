@@ -54,10 +54,11 @@ pub fn run(command: TaskCommand, home: &Home, output: &Output) -> Result<(), Cli
     }
 }
 
-fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
+/// The first columns of tasks, of whose ids so many characters are shown.
+fn rows(tasks: &[Task], id_len: usize) -> Vec<Vec<String>> {
     let row = |task: &Task| {
         vec![
-            task.id.to_string(),
+            task.id.as_str().chars().take(id_len).collect(),
             describe_state(task),
             task.about.cli.to_string(),
             one_line(task.about.provider.as_deref().unwrap_or("-"), 24),
@@ -69,7 +70,7 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
 }
 
 /// A list of tasks: the same, with when and where each was started, and a mark where a task has ended unseen.
-fn show_list(tasks: &[Task], output: &Output) {
+fn show_list(tasks: &[Task], id_len: usize, output: &Output) {
     let headers = ["ID", "STATE", "CLI", "PROVIDER", "TIME", "STARTED", "DIRECTORY", "PROMPT"];
     let with_place = |(mut row, task): (Vec<String>, &Task)| {
         let prompt = row.pop().unwrap_or_default();
@@ -79,7 +80,7 @@ fn show_list(tasks: &[Task], output: &Output) {
         row.extend([format_ago(elapsed_since(task.started)), abbreviate_home(&task.cwd), prompt]);
         row
     };
-    let rows: Vec<Vec<String>> = rows(tasks).into_iter().zip(tasks).map(with_place).collect();
+    let rows: Vec<Vec<String>> = rows(tasks, id_len).into_iter().zip(tasks).map(with_place).collect();
     let style = |row: usize, column: usize| match tasks.get(row).map(|task| (task.state, task.outcome)) {
         Some((State::Ended, Some(Outcome::Succeeded))) if column == 1 => AnsiColor::Green.on_default(),
         Some((State::Ended, _)) if column == 1 => AnsiColor::Red.on_default(),
@@ -96,8 +97,8 @@ fn show_list(tasks: &[Task], output: &Output) {
 }
 
 fn list(tasks: &Tasks, output: &Output) -> Result<(), CliError> {
-    let TaskList { tasks: all, problems } = tasks::list(tasks)?;
-    show_list(&all, output);
+    let TaskList { tasks: all, problems, id_len } = tasks::list(tasks)?;
+    show_list(&all, id_len, output);
     say(&problems, output);
     if all.is_empty() && problems.is_empty() {
         output.line("no tasks: `aiw claude \"…\"` starts one");
@@ -117,10 +118,10 @@ fn say(problems: &[TaskError], output: &Output) {
 /// `aiw status`: what is running, and what finished since you last looked.
 pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), CliError> {
     super::provider::schedule_health_checks(home, output);
-    let (status, TaskList { tasks: shown, problems }) = aiw_app::status::status(home, all_namespaces)?;
+    let (status, TaskList { tasks: shown, problems, id_len }) = aiw_app::status::status(home, all_namespaces)?;
     say(&problems, output);
     super::attention::print(&status.attention, output);
-    show_list(&shown, output);
+    show_list(&shown, id_len, output);
     let TaskCounts { running, queued, unseen: unread } = status.counts;
     output.line(format!("{running} running, {queued} queued, {unread} finished since you last looked"));
     if status.processes > 0 {
@@ -350,6 +351,8 @@ struct LiveTasks {
     /// How many lines the last frame has.
     drawn: usize,
     is_printed: bool,
+    /// How many characters of an id are shown.
+    id_len: usize,
     /// The states that were seen last.
     states: BTreeMap<ProcessId, State>,
     /// The tasks, those that changed last first.
@@ -357,8 +360,8 @@ struct LiveTasks {
 }
 
 impl LiveTasks {
-    fn new(shown: bool) -> Self {
-        Self { drawn: 0, is_printed: shown, states: BTreeMap::new(), order: Vec::new() }
+    fn new(shown: bool, id_len: usize) -> Self {
+        Self { drawn: 0, is_printed: shown, id_len, states: BTreeMap::new(), order: Vec::new() }
     }
 
     fn draw(&mut self, tasks: &[Task]) {
@@ -397,7 +400,7 @@ impl LiveTasks {
         shown.sort_by_key(|task| place(task));
         let left: Vec<&Task> = tasks.iter().filter(|task| !shown.iter().any(|one| one.id == task.id)).collect();
         let shown: Vec<Task> = shown.into_iter().cloned().collect();
-        let mut lines: Vec<String> = layout::align_columns(&self::rows(&shown))
+        let mut lines: Vec<String> = layout::align_columns(&self::rows(&shown, self.id_len))
             .iter()
             .map(|line| layout::truncate_cell(line, columns.saturating_sub(1).max(20)))
             .collect();
@@ -436,7 +439,7 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), CliErro
         return Ok(());
     }
     let signals = Signals::listen()?;
-    let mut live = LiveTasks::new(std::io::stderr().is_terminal() && !output.is_json());
+    let mut live = LiveTasks::new(std::io::stderr().is_terminal() && !output.is_json(), tasks.unique_id_len()?);
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mode = if args.any { WaitMode::Any } else { WaitMode::All };
     let waited = tasks.wait(&ids, mode, deadline, signals.received_flag(), &mut |tasks| live.draw(tasks))?;
@@ -522,7 +525,7 @@ mod tests {
 
     #[test]
     fn more_tasks_than_rows_are_counted_and_those_that_change_are_shown() {
-        let mut live = LiveTasks::new(true);
+        let mut live = LiveTasks::new(true, 12);
         let mut tasks: Vec<Task> = (0..30).map(|number| task(number, State::Queued)).collect();
         assert_eq!(live.frame(&tasks, 8, 80).len(), 7);
         tasks[3].state = State::Running;

@@ -114,7 +114,7 @@ fn what_is_removed_is_told_once_and_a_damaged_record_stands_in_no_ones_way() {
     let ids = [1, 2, 3].map(|number| ended.add(number, json!({})));
     fs::write(ended.home.root().join("tasks").join(ids[0].as_str()).join("task.json"), "{").unwrap();
     let tasks = ended.tasks();
-    let TaskList { tasks: listed, problems } = list(&tasks).unwrap();
+    let TaskList { tasks: listed, problems, .. } = list(&tasks).unwrap();
     assert_eq!((listed.len(), problems.len()), (2, 1));
     let keep = RetentionPolicy { count: 0, age: Duration::MAX };
     let would = prune(&tasks, keep, true).unwrap();

@@ -69,7 +69,7 @@ impl Page for TasksPage {
 
     fn list(&self, _: &str) -> Result<ListContent, String> {
         let ground = &*self.0;
-        let TaskList { tasks, problems } = tasks::list(everywhere(ground)?).map_err(|e| error_line(&e))?;
+        let TaskList { tasks, problems, .. } = tasks::list(everywhere(ground)?).map_err(|e| error_line(&e))?;
         // The newest first.
         let rows = tasks.iter().rev().map(row).collect();
         let has_ended = tasks.iter().any(|task| task.state == State::Ended);
