@@ -285,6 +285,11 @@ pub fn sessions(home: &Home, wanted: &SessionFilter<'_>) -> Result<HistorySessio
     Ok(HistorySessions { sessions: all.iter().map(|session| HistorySession::new(session, &resumes)).collect() })
 }
 
+/// Returns the directories that sessions worked in. Without a history there are none.
+pub fn projects(home: &Home) -> Result<Vec<String>, HistoryCommandError> {
+    Ok(Store::open_read_only(&home.history())?.map_or_else(|| Ok(Vec::new()), |store| store.projects())?)
+}
+
 /// A choice of messages to forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForgetRequest {

@@ -32,6 +32,7 @@ mod habits;
 mod home_definitions;
 mod import;
 mod jobs;
+mod login_item;
 mod manager;
 mod output;
 mod parsed;
@@ -65,6 +66,7 @@ pub use graph::{GraphNode, ProcessGraph};
 pub use habits::{ForgottenHabits, HabitEvent, HabitSuggestion, HabitSuggestions};
 pub use import::ImportedProcesses;
 pub use jobs::{MonitoredProject, monitored_projects, run_jobs};
+pub use login_item::LoginItem;
 pub use manager::{LoadedDefinitions, Manager};
 pub use output::{
     MergedLogPage, OutputRequest, ProcessLine, ProcessLog, ProcessLogPage, ProcessLogs, ProcessOutput,

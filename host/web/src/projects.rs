@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aiw_app::{App, AppError, ClientSession};
-use aiw_home::Home;
+use aiw_home::{Home, HomeError, Mode, read_capped, replace};
 use aiw_processes::Manager;
 use aiw_routing::{Profile, ProfileSource};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// As many clients are kept: each may hold open servers.
 const MAX_CLIENTS: usize = 8;
@@ -20,6 +20,41 @@ const MAX_CLIENTS: usize = 8;
 pub(crate) struct ProjectList {
     /// Their directories; the first is the one where the dashboard was started
     pub(crate) projects: Vec<String>,
+}
+
+/// The directories in which the dashboard was opened, the newest first: its page may look at them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct OpenedDirectories {
+    directories: Vec<PathBuf>,
+}
+
+impl OpenedDirectories {
+    const MAX: usize = 50;
+
+    fn path(home: &Home) -> PathBuf {
+        home.web().join("opened.json")
+    }
+
+    fn read(home: &Home) -> Vec<PathBuf> {
+        let read = || serde_json::from_slice::<Self>(&read_capped(&Self::path(home), 1 << 20).ok()??).ok();
+        read().unwrap_or_default().directories
+    }
+
+    /// Adds the directory that the home is seen from. Returns it.
+    pub(crate) fn add_current(home: &Home) -> Result<Option<PathBuf>, HomeError> {
+        let Ok(directory) = home.context().directory() else { return Ok(None) };
+        home.make_dir(&home.web())?;
+        let _lock = home.lock()?;
+        let mut directories = Self::read(home);
+        if directories.first().map(PathBuf::as_path) != Some(directory) {
+            directories.retain(|known| known != directory);
+            directories.insert(0, directory.to_owned());
+            directories.truncate(Self::MAX);
+            let bytes = serde_json::to_vec(&Self { directories }).unwrap_or_default();
+            replace(&Self::path(home), &bytes, Mode::Private)?;
+        }
+        Ok(Some(directory.to_owned()))
+    }
 }
 
 /// The clients of projects. The newest is last.
@@ -50,6 +85,12 @@ impl Projects {
         if let Ok(trusted) = aiw_app::trust::list(home) {
             known.extend(trusted.directories.into_iter().map(PathBuf::from));
         }
+        known.extend(OpenedDirectories::read(home));
+        if let Ok(tasks) = aiw_app::tasks::open(home, true).and_then(|tasks| tasks.list()) {
+            known.extend(tasks.into_iter().map(|task| task.cwd));
+        }
+        known.extend(aiw_app::history::projects(home).unwrap_or_default().into_iter().map(PathBuf::from));
+        known.retain(|path| path.is_dir());
         let others = known.into_iter().filter(|path| *path != own && path.is_absolute());
         std::iter::once(own.clone()).chain(others).collect()
     }

@@ -282,7 +282,7 @@ pub enum AutostartCommand {
     },
     /// Remove the file: what runs goes on
     Disable,
-    /// Show whether this project starts by itself, and by which file
+    /// Show whether it starts by itself, and by which file
     Status,
 }
 

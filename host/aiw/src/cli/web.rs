@@ -2,17 +2,22 @@
 
 use clap::{Args, Subcommand};
 
+use super::process::AutostartCommand;
+
 #[derive(Debug, Args)]
 pub struct WebArgs {
     #[command(subcommand)]
     pub command: Option<WebCommand>,
-    /// Lead your browser there
-    #[arg(long)]
+    /// Open it in your browser [default: on a desktop, if the output is a terminal]
+    #[arg(long, overrides_with = "no_open")]
     pub open: bool,
+    /// Print the address instead
+    #[arg(long)]
+    pub no_open: bool,
     /// Serve it in the background
     #[arg(short = 'd', long)]
     pub detach: bool,
-    /// Listen on this port [default: a free one]
+    /// Listen on this port; 0 for another free one [default: that of the last time, else a free one]
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 }
@@ -23,4 +28,7 @@ pub enum WebCommand {
     Status,
     /// End the dashboard and all its sessions
     Stop,
+    /// Start the dashboard when you log in
+    #[command(subcommand)]
+    Autostart(AutostartCommand),
 }

@@ -1,16 +1,20 @@
 //! `aiw web …`
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
-use aiw_app::{App, stable_executable};
+use aiw_app::{App, own_path, stable_executable};
 use aiw_core::ErrorKind;
-use aiw_home::Home;
+use aiw_home::{Home, HomeError};
+use aiw_processes::LoginItem;
 use aiw_web::{
     PageProgress, WebOptions, WebServer, WebState, run_in_background, with_start_context, without_credentials,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::ask::TerminalPrompter;
+use crate::cli::process::AutostartCommand;
 use crate::cli::web::{WebArgs, WebCommand};
 use crate::components::app;
 use crate::failure::CliError;
@@ -25,11 +29,11 @@ pub struct WebAddress {
 }
 
 pub async fn run(args: WebArgs, home: &Home, output: &Output) -> Result<(), CliError> {
-    if args.command.is_some() && (args.open || args.detach || args.port.is_some()) {
-        let problem = "`--open`, `--detach` and `--port` go with `aiw web` alone";
+    if args.command.is_some() && (args.open || args.no_open || args.detach || args.port.is_some()) {
+        let problem = "`--open`, `--no-open`, `--detach` and `--port` go with `aiw web` alone";
         return Err(CliError::new(ErrorKind::Usage, problem).with_hint("leave them out"));
     }
-    match args.command {
+    match &args.command {
         Some(WebCommand::Status) => {
             status(&aiw_web::state(home)?, output);
             Ok(())
@@ -40,10 +44,11 @@ pub async fn run(args: WebArgs, home: &Home, output: &Output) -> Result<(), CliE
             output.set_json(stopped);
             Ok(())
         }
+        Some(WebCommand::Autostart(command)) => autostart(command, home, output).await,
         None if args.detach => {
             let aiw = stable_executable()?;
             let url = aiw_web::open(home, Some(&aiw), args.port)?;
-            url.map_or(Ok(()), |url| show(&url, args.open, home, output))
+            url.map_or(Ok(()), |url| show(&url, &args, home, output))
         }
         None => serve(&args, home, output).await,
     }
@@ -72,15 +77,17 @@ async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), CliEr
     let Some(server) = WebServer::bind(app, args.port, options).await? else {
         // A second one points at the first.
         let url = aiw_web::open(home, None, args.port)?;
-        return url.map_or(Ok(()), |url| show(&url, args.open, home, output));
+        return url.map_or(Ok(()), |url| show(&url, args, home, output));
     };
-    show(&server.new_address()?, args.open, home, output)?;
+    show(&server.new_address()?, args, home, output)?;
     output.note("Ctrl-C ends the dashboard; `aiw web -d` serves it in the background");
     Ok(server.serve(runtime::graceful_shutdown_token()).await?)
 }
 
-/// Leads the browser to an address, or prints it.
-fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), CliError> {
+/// Opens an address in the browser, or prints it.
+fn show(url: &str, args: &WebArgs, home: &Home, output: &Output) -> Result<(), CliError> {
+    let on_desktop = || is_desktop(home) && !output.is_json() && std::io::stdout().is_terminal();
+    let open = args.open || (!args.no_open && on_desktop());
     let is_open = open && aiw_web::open_browser(home, url)?;
     let shown = if is_open { url.split('#').next().unwrap_or(url) } else { url };
     if output.is_json() {
@@ -90,11 +97,63 @@ fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), CliEr
     }
     if is_open {
         output.note("Your browser opens the dashboard; if it does not, `aiw web` prints an address");
-    } else if open {
+    } else if args.open {
         output.note("There is no browser to open: paste this address into one within a minute");
     }
     output.line(shown);
     output.flush();
+    Ok(())
+}
+
+/// Whether a browser that is opened is seen by the person: over ssh it would run on the other machine.
+fn is_desktop(home: &Home) -> bool {
+    let around = home.context();
+    let is_set = |name: &str| around.non_empty_variable(name).is_some();
+    !["SSH_CONNECTION", "SSH_TTY", "CI"].iter().any(|name| is_set(name))
+        && (cfg!(any(target_vendor = "apple", windows)) || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"))
+}
+
+/// `aiw web autostart`
+#[derive(Serialize, JsonSchema)]
+pub struct WebAutostart {
+    /// Whether the dashboard starts when you log in
+    pub on: bool,
+    /// The file that says so to the system
+    pub file: String,
+}
+
+async fn autostart(command: &AutostartCommand, home: &Home, output: &Output) -> Result<(), CliError> {
+    let directory = home.context().user_home().ok_or(HomeError::HomeNotFound)?;
+    let item = LoginItem {
+        home,
+        kind: "web",
+        path: home.root(),
+        command: "web",
+        question: "Write this file, so that the system starts the dashboard?",
+        directory: &directory,
+        start: &["web", "--no-open"],
+        stop: &[],
+    };
+    let next = match command {
+        AutostartCommand::Enable { yes } => {
+            item.enable(&own_path()?, &TerminalPrompter::new(output, *yes)).await?;
+            "it starts at your next login; `systemctl --user daemon-reload` makes the file known now"
+        }
+        AutostartCommand::Disable => {
+            item.disable()?;
+            "the dashboard keeps running; `aiw web stop` ends it"
+        }
+        AutostartCommand::Status => "",
+    };
+    let answer = WebAutostart { on: item.is_enabled()?, file: item.file()?.to_string_lossy().into_owned() };
+    output.line(match answer.on {
+        true => format!("the dashboard starts when you log in: `{}`", aiw_core::one_line(&answer.file, 1000)),
+        false => "the dashboard does not start by itself".to_owned(),
+    });
+    if !next.is_empty() && !cfg!(target_vendor = "apple") {
+        output.note(next);
+    }
+    output.set_json(answer);
     Ok(())
 }
 

@@ -233,6 +233,16 @@ impl Store {
         })
     }
 
+    /// Returns the directories that sessions worked in.
+    pub fn projects(&self) -> Result<Vec<String>, HistoryError> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let sql =
+                "SELECT path FROM projects WHERE id IN (SELECT project FROM sessions WHERE messages > 0) ORDER BY path";
+            self.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+        };
+        read().map_err(|e| self.map_sqlite_error(e))
+    }
+
     /// Returns the size of the store.
     pub fn stats(&self) -> Result<Stats, HistoryError> {
         let count = |sql: &str| -> rusqlite::Result<u64> {

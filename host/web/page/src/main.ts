@@ -1,5 +1,5 @@
 // The code leaves the address before anything else sees it: the router reads the address as soon as it is made.
-import { code, take } from './lib/code'
+import { opened, take } from './lib/code'
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
@@ -18,10 +18,10 @@ app.config.globalProperties.v = visible
 // A fresh code that is pasted into an open tab is another session.
 window.addEventListener('popstate', () => {
   const fresh = take()
-  if (fresh !== null) void useSession().begin(fresh).then(() => location.reload())
+  if (fresh !== null) void useSession().begin(fresh.code, fresh.project).then(() => location.reload())
 })
 
-void useSession().begin(code).then(() => {
+void useSession().begin(opened?.code ?? null, opened?.project ?? null).then(() => {
   app.use(router).mount('#app')
   listenToKeys(router)
 })

@@ -43,7 +43,7 @@ const MAY_OPEN: [&str; 26] = [
     // The page that is packed when aiw is built.
     "web/build.rs",
     // Files of projects and of other programs.
-    "processes/src/autostart.rs",
+    "processes/src/login_item.rs",
     "processes/src/manager.rs",
     "setup/src/setup.rs",
     // The system's, and FIFOs.

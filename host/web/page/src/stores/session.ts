@@ -20,7 +20,7 @@ export const useSession = defineStore('session', () => {
   /** The chosen project; null is the one where the dashboard was started. */
   const project = ref<string | null>(sessionStorage.getItem('aiw.project'))
 
-  async function begin(code: string | null): Promise<void> {
+  async function begin(code: string | null, opens: string | null): Promise<void> {
     const usual: RequestInit = { credentials: 'omit', cache: 'no-store' }
     try {
       if (code !== null) {
@@ -31,6 +31,7 @@ export const useSession = defineStore('session', () => {
           token = answer.token
           sessionStorage.setItem(TOKEN, token)
           about.value = answer
+          if (opens !== null) choose(opens === answer.project ? null : opens)
           state.value = 'open'
           return
         }
