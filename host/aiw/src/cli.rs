@@ -63,12 +63,17 @@ const STYLES: Styles = Styles::styled()
 /// request can't be carried out, 3 one of aiw's own files is invalid or a setting is missing, 64 the command line is
 /// invalid, 69 the network, a server or the disk is unavailable, 70 a bug in aiw or in an extension, 128+n ended by
 /// signal n.
+///
+/// Lists have a header line, also in a pipe; `--no-header` leaves it out.
 #[derive(Debug, Parser)]
 #[command(name = "aiw", version, max_term_width = 100, disable_help_subcommand = true, styles = STYLES)]
 pub struct Cli {
     /// Print one JSON object to standard output, errors included
     #[arg(long, global = true)]
     pub json: bool,
+    /// Print lists without their headers
+    #[arg(long, global = true, hide = true)]
+    pub no_header: bool,
 
     /// None: everything on a screen; in a pipe, the state in five lines.
     #[command(subcommand)]

@@ -62,7 +62,7 @@ fn row_line(row: &[String], widths: &[usize], style: impl Fn(usize) -> Style) ->
     line
 }
 
-/// The lines of a list on a terminal. A column without a word in it is left out.
+/// The lines of the header and of the rows of a list on a terminal. A column without a word in it is left out.
 ///
 /// Fits rows to the screen. Names and reasons are never cut: one too long for its row is printed below it. The rest
 /// gives way first.
@@ -71,9 +71,9 @@ pub fn format_table(
     rows: &[Vec<String>],
     screen: OutputScreen,
     style: impl Fn(usize, usize) -> Style,
-) -> Vec<String> {
+) -> (Vec<String>, Vec<String>) {
     if rows.is_empty() {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let used: Vec<usize> = (0..headers.len())
         .filter(|column| rows.iter().any(|row| row.get(*column).is_some_and(|cell| !cell.trim().is_empty())))
@@ -97,10 +97,8 @@ pub fn format_table(
     let fitted = screen.columns.and_then(|columns| Some((columns, Fitted::of(&headers, &mut widths, columns)?)));
     let Some((columns, fitted)) = fitted else {
         let all = rows.iter().enumerate().map(|(at, row)| row_line(row, &widths, |column| styled(at, column)));
-        return std::iter::once(row_line(&headers, &widths, |_| paint(HEADER)))
-            .chain(all)
-            .map(|line| line + "\n")
-            .collect();
+        let header = row_line(&headers, &widths, |_| paint(HEADER)) + "\n";
+        return (vec![header], all.map(|line| line + "\n").collect());
     };
     let last = headers.len() - 1;
     let lead = " ".repeat(INDENT_WIDTH);
@@ -108,11 +106,12 @@ pub fn format_table(
     let fit =
         |row: &mut [String]| row.iter_mut().zip(&widths).for_each(|(cell, width)| *cell = truncate_cell(cell, *width));
     fit(&mut headers);
-    let mut lines = vec![row_line(&headers, &widths, |_| paint(HEADER))];
+    let mut header = vec![row_line(&headers, &widths, |_| paint(HEADER)) + "\n"];
     if !header_below.is_empty() && !fitted.has_reason {
         let style = paint(HEADER);
-        lines.push(format!("{style}{lead}{header_below}{style:#}"));
+        header.push(format!("{style}{lead}{header_below}{style:#}\n"));
     }
+    let mut lines = Vec::new();
     for (at, mut row) in rows.into_iter().enumerate() {
         let is_long = fitted.is_below || (fitted.has_reason && row[last].width() > widths[last]);
         let below = if is_long { std::mem::take(&mut row[last]) } else { String::new() };
@@ -134,7 +133,7 @@ pub fn format_table(
         };
         lines.extend(below.iter().map(|line| format!("{style}{line}{style:#}")));
     }
-    lines.into_iter().map(|line| line + "\n").collect()
+    (header, lines.into_iter().map(|line| line + "\n").collect())
 }
 
 /// How the last column of a list fits its terminal.
@@ -289,9 +288,19 @@ pub fn truncate_cell(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
 
+    fn table(
+        headers: &[&str],
+        rows: &[Vec<String>],
+        screen: OutputScreen,
+        style: impl Fn(usize, usize) -> Style,
+    ) -> Vec<String> {
+        let (header, lines) = format_table(headers, rows, screen, style);
+        [header, lines].concat()
+    }
+
     fn lines(headers: &[&str], rows: &[Vec<String>], columns: usize) -> String {
         let screen = OutputScreen { columns: Some(columns), color: false };
-        let lines = format_table(headers, rows, screen, |_, _| Style::new());
+        let lines = table(headers, rows, screen, |_, _| Style::new());
         assert!(lines.iter().all(|line| line.trim_end().width() <= columns), "{lines:#?}");
         lines.concat()
     }
@@ -374,7 +383,7 @@ mod tests {
         let rows = [row([long, "yes", "It does"]), row(["short", "no", "It doesn't"])];
         let shown = |columns| {
             let screen = OutputScreen { columns: Some(columns), color: false };
-            format_table(&["TOOL", "ASKS", "DESCRIPTION"], &rows, screen, |_, _| Style::new())
+            table(&["TOOL", "ASKS", "DESCRIPTION"], &rows, screen, |_, _| Style::new())
         };
         for columns in [60, 80] {
             let lines = shown(columns);
@@ -420,7 +429,7 @@ mod tests {
         let screen = OutputScreen { columns: Some(80), color: true };
         let rows = [row(["a\u{1b}[2J", "x"])];
         let red = clap::builder::styling::AnsiColor::Red.on_default().bold();
-        let lines = format_table(&["ID", "NAME"], &rows, screen, |_, column| if column == 0 { red } else { HEADER });
+        let lines = table(&["ID", "NAME"], &rows, screen, |_, column| if column == 0 { red } else { HEADER });
         assert_eq!(lines[0], "\u{1b}[1mID\u{1b}[0m          \u{1b}[1mNAME\u{1b}[0m\n");
         assert_eq!(lines[1], "\u{1b}[1m\u{1b}[31ma\\u{1b}[2J\u{1b}[0m  \u{1b}[1mx\u{1b}[0m\n");
     }

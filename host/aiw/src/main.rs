@@ -105,7 +105,7 @@ fn begin() -> ExitCode {
             return Output::new(json).report_usage_error(&error, hint.as_deref());
         }
     };
-    let output = Output::new(cli.json);
+    let output = Output::new(cli.json).without_headers(cli.no_header);
     let home = runtime::home().map_err(CliError::from);
     let result = match (cli.command, home) {
         (Some(Command::Docs { directory }), _) => commands::docs::write(&directory),

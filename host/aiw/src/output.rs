@@ -33,6 +33,8 @@ pub struct Output {
     progress: Option<Arc<ProgressLine>>,
     /// The screen that lists are laid out for.
     screen: Option<OutputScreen>,
+    /// Lists are their rows alone.
+    no_header: bool,
 }
 
 /// An answer that is one value under its name.
@@ -54,7 +56,13 @@ impl Output {
             lost: AtomicBool::new(false),
             progress,
             screen,
+            no_header: false,
         }
+    }
+
+    /// Prints lists without their headers.
+    pub fn without_headers(self, no_header: bool) -> Self {
+        Self { no_header, ..self }
     }
 
     pub fn is_json(&self) -> bool {
@@ -77,7 +85,7 @@ impl Output {
         }
     }
 
-    /// A list. On a terminal it has headers and fits the width; elsewhere it is the rows alone.
+    /// A list with headers. On a terminal it fits the width; elsewhere it has all columns, and no cell is cut.
     pub fn table(&self, headers: &[&str], rows: &[Vec<String>]) {
         self.styled_table(headers, rows, |_, _| Style::new());
     }
@@ -90,10 +98,16 @@ impl Output {
         let rows = rows.as_slice();
         match self.screen.filter(|_| !self.json) {
             Some(screen) => {
-                let lines = layout::format_table(headers, rows, screen, style);
-                lines.iter().for_each(|line| self.text.lock().push_str(line));
+                let (header, lines) = layout::format_table(headers, rows, screen, style);
+                let header = header.iter().filter(|_| !self.no_header);
+                header.chain(&lines).for_each(|line| self.text.lock().push_str(line));
             }
-            None => layout::align_columns(rows).iter().for_each(|line| self.line(line)),
+            None if rows.is_empty() => {}
+            None => {
+                let headers = headers.iter().map(|header| (*header).to_owned()).collect();
+                let lines = layout::align_columns(&[&[headers], rows].concat());
+                lines.iter().skip(usize::from(self.no_header)).for_each(|line| self.line(line));
+            }
         }
     }
 

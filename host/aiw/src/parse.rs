@@ -136,7 +136,8 @@ mod tests {
     fn sources(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
         for entry in std::fs::read_dir(directory).unwrap().flatten() {
             let (path, name) = (entry.path(), entry.file_name());
-            let is_skipped = ["target", "node_modules", "dist", "tests", "bench"].iter().any(|other| name == *other);
+            let is_skipped =
+                ["target", "node_modules", "dist", "test", "tests", "bench"].iter().any(|other| name == *other);
             if entry.file_type().unwrap().is_dir() && !is_skipped {
                 sources(&path, found);
             } else if path.extension().is_some_and(|kind| ["rs", "ts", "vue", "md"].iter().any(|known| kind == *known))
