@@ -65,15 +65,15 @@ fn status(state: &WebState, output: &Output) {
     output.set_json(state.clone());
 }
 
-/// Returns the app of the dashboard, and what its pages need besides.
-fn parts(home: &Home) -> (Arc<App>, WebOptions) {
+/// Returns the app of the dashboard and the options of its server.
+fn dashboard_app(home: &Home) -> (Arc<App>, WebOptions) {
     let progress = Arc::new(PageProgress::default());
     let app = app(home, progress.clone());
     (app, WebOptions { doctor: Arc::new(super::doctor::run_checks), own_tools: aiw_offer::own_tools, progress })
 }
 
 async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), CliError> {
-    let (app, options) = parts(&without_credentials(home));
+    let (app, options) = dashboard_app(&without_credentials(home));
     let Some(server) = WebServer::bind(app, args.port, options).await? else {
         // A second one points at the first.
         let url = aiw_web::open(home, None, args.port)?;
@@ -159,6 +159,6 @@ async fn autostart(command: &AutostartCommand, home: &Home, output: &Output) -> 
 
 /// Serves the dashboard on the socket that its supervisor holds.
 pub async fn serve_in_background(home: &Home) -> Result<(), CliError> {
-    let (app, options) = parts(&with_start_context(home));
+    let (app, options) = dashboard_app(&with_start_context(home));
     Ok(run_in_background(home, app, options).await?)
 }

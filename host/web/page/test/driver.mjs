@@ -1,4 +1,4 @@
-// What the walks through the page share: a browser, checks, and the rules of axe.
+// A browser with checks and the rules of axe, for the scripts of this directory.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { chromium } from 'playwright-core'
@@ -8,7 +8,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 /** How long is waited for what comes by itself, in milliseconds: a guard, which a machine with other work may need. */
 export const PATIENCE = 120_000
 
-/** The rules of WCAG 2.2 up to AA, each with any impact. Others count if their impact is serious. */
+/** Tags of the rules of WCAG 2.2 A and AA, which count with any impact. Others count with a serious or critical one. */
 const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
 
 // A machine without a store is told so by a refusal.
@@ -19,7 +19,7 @@ export async function launch() {
   return chromium.launch({ executablePath: process.env.AIW_TEST_CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'], timeout: PATIENCE })
 }
 
-/** Opens a page in a browser of its own, with what checks it. */
+/** Opens a page in its own browser and returns it with the checks. */
 export async function drive() {
   let failed = 0
   function check(name, problem) {
@@ -86,7 +86,7 @@ export async function drive() {
         .join('; ')
     },
     text: () => page.evaluate(() => document.body.innerText),
-    /** How many pixels the page is wider than its window, and which tables are wider than their boxes. */
+    /** Returns what is wider than the window: the page, or a table. Empty if nothing is. */
     async tooWide() {
       return page.evaluate(() => {
         const root = document.documentElement

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { failedFirst } from '../src/lib/states'
-import { codeParts, markedParts } from '../src/lib/text'
+import { codeParts, linkParts, markedParts } from '../src/lib/text'
 import { dailyRows } from '../src/lib/usage'
 import type { UsageRow } from '../src/types'
 
@@ -43,6 +43,19 @@ describe('a sentence of aiw', () => {
 
   it('keeps a backtick without a second one on its line', () => {
     expect(codeParts('one ` alone\nand ` another')).toEqual([{ text: 'one ` alone\nand ` another', code: false }])
+  })
+})
+
+describe('addresses in a log', () => {
+  it('are links without what follows them, if they are of http(s)', () => {
+    expect(linkParts('on http://localhost:5173/. See (https://a.example/x?y=1), ftp://b')).toEqual([
+      { text: 'on ' },
+      { text: 'http://localhost:5173/', href: 'http://localhost:5173/' },
+      { text: '. See (' },
+      { text: 'https://a.example/x?y=1', href: 'https://a.example/x?y=1' },
+      { text: '), ftp://b' },
+    ])
+    expect(linkParts('javascript:alert(1) http:// http://%')).toEqual([{ text: 'javascript:alert(1) http:// ' }, { text: 'http://%' }])
   })
 })
 

@@ -1,5 +1,5 @@
-// Works with the real server in a real browser: a provider, a pool and a budget, a task that is continued, a past session,
-// the logs of several processes, and the palette. Whoever starts it has prepared the home (`tests/e2e/web/work.rs`).
+// Uses the real server in a real browser: adds a provider, a pool and a budget, starts and continues a task, reads a past
+// session and the logs of several processes, and opens the palette. `tests/e2e/web/work.rs` prepares the home.
 //
 //     node test/work.mjs 'http://127.0.0.1:40123/#code=…' [DIRECTORY FOR SCREENSHOTS]
 //

@@ -47,8 +47,8 @@ async function failure(response: Response): Promise<ApiError> {
   }
 }
 
-/** Returns what the verb has told meanwhile. */
-function toldBy(response: Response): string[] {
+/** Returns the messages of the verb. */
+function messagesOf(response: Response): string[] {
   const header = response.headers.get('x-aiw-told')
   if (!header) return []
   try {
@@ -60,7 +60,7 @@ function toldBy(response: Response): string[] {
   }
 }
 
-/** Answers a question of a verb by what the person has typed before; null leaves it to them. */
+/** Answers a question of a verb from a form; null shows the question to the user. */
 export type Answers = (asked: Asked) => Answered | null
 
 async function request<A>(method: Method, url: string, body: object | null, signal?: AbortSignal, answers?: Answers): Promise<A> {
@@ -82,8 +82,8 @@ async function request<A>(method: Method, url: string, body: object | null, sign
       if (signal?.aborted) throw new Cancelled()
       throw new ApiError(0, 'unavailable', error instanceof Error ? error.message : String(error), null)
     }
-    const told = toldBy(response)
-    // What was told before a question is shown with it.
+    const told = messagesOf(response)
+    // Messages of a response with a question are shown with the question.
     if (response.status !== 409) told.forEach((line) => useTold().say('told', line, null, place))
     if (response.ok) return (await response.json()) as A
     if (response.status === 401) session.end()

@@ -1,4 +1,4 @@
-// Where the lines of a log come from: one process, all processes of the project, or a task.
+// Sources of log lines: one process, all processes of the project, or a task.
 import { shallowRef, type ShallowRef } from 'vue'
 import { at, get } from './api'
 import { appendTail } from './merge'
@@ -6,24 +6,24 @@ import type { LogLine, MergedLogPage, ProcessLogPage, TaskLog } from '../types'
 
 export type LogKind = 'process' | 'processes' | 'task'
 
-/** A line; of several processes, with the id of its own. */
+/** A line; in a log of several processes, with the id of its process. */
 export interface Line extends LogLine {
   id?: string
 }
 
-/** The most lines that are kept. */
-export const MOST = 100_000
-/** As many are fetched at once. */
-const PAGE = 1_000
+/** Maximum number of lines in the page. */
+export const MAX_LINES = 100_000
+/** Number of lines per request. */
+const PAGE_LINES = 1_000
 
 export interface LogSource {
-  /** Whether older lines are not among those that were read. */
+  /** `true` if older lines were not read. */
   missed: boolean
-  /** The logs whose changes the stream of events tells. */
+  /** The query of the event stream that follows these logs. */
   followed: ShallowRef<{ process?: string; task?: string }>
-  /** Appends what is new, or returns another list in place of the known one. */
+  /** Appends new lines to `known`, or returns another list if lines between are missing. */
   read: (known: Line[], signal: AbortSignal) => Promise<Line[]>
-  /** Reads from the beginning. */
+  /** Reads all lines from the beginning. */
   readAll: () => Promise<Line[]>
 }
 
@@ -36,7 +36,7 @@ function ofProcess(id: string): LogSource {
     async read(known, signal) {
       let lines = known
       for (;;) {
-        const page: ProcessLogPage = await get(path, { from: next, lines: PAGE }, signal)
+        const page: ProcessLogPage = await get(path, { from: next, lines: PAGE_LINES }, signal)
         if (next !== null && page.missed) lines = []
         if (page.missed) source.missed = true
         for (const line of page.lines) lines.push(line)
@@ -62,12 +62,12 @@ function ofTask(id: string): LogSource {
     followed: shallowRef({ task: id }),
     async read(known, signal) {
       const isSame = (a: Line, b: Line): boolean => a.time === b.time && a.text === b.text
-      if (known.length > 0 && appendTail(known, await tail(PAGE, signal), isSame)) return known
+      if (known.length > 0 && appendTail(known, await tail(PAGE_LINES, signal), isSame)) return known
       return source.readAll()
     },
     async readAll() {
-      const lines = await tail(MOST)
-      source.missed = lines.length >= MOST
+      const lines = await tail(MAX_LINES)
+      source.missed = lines.length >= MAX_LINES
       return lines
     },
   }
@@ -83,7 +83,7 @@ function ofProcesses(): LogSource {
     async read(known, signal) {
       for (;;) {
         const before = cursors()
-        const page: MergedLogPage = await get('/logs', { from: before, lines: PAGE }, signal)
+        const page: MergedLogPage = await get('/logs', { from: before, lines: PAGE_LINES }, signal)
         if (page.missed) source.missed = true
         for (const line of page.lines) known.push(line)
         next = page.next
@@ -96,7 +96,7 @@ function ofProcesses(): LogSource {
       next = Object.fromEntries(Object.keys(next).map((id) => [id, 0]))
       source.missed = false
       const lines = await source.read([], new AbortController().signal)
-      // Each page has its own part of each log.
+      // Each page is in order, but a later page has lines of the same time.
       return lines.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))
     },
   }

@@ -55,7 +55,7 @@ export function lookOf(state: string): { key: Key | null; classes: string } {
   return look ? { key: look[0], classes: look[1] } : { key: null, classes: GREY }
 }
 
-/** Orders what failed first, then what has a warning. Within each, the order stays. */
+/** Sorts failed items first, then warnings. The order of the others is kept. */
 export function failedFirst<A>(items: readonly A[], stateOf: (item: A) => string): A[] {
   const rank = (item: A): number => {
     const { classes } = lookOf(stateOf(item))

@@ -5,7 +5,7 @@ export function isOver(task: TaskSummary): boolean {
   return task.state === 'ended'
 }
 
-/** Returns how a task has ended, or its state until then. */
+/** Returns the outcome of an ended task, or the state of another. */
 export function stateOfTask(task: TaskSummary): string {
   return task.outcome ?? task.state
 }

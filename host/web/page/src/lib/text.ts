@@ -21,13 +21,22 @@ export function link(text: string | null | undefined): string | undefined {
   }
 }
 
-/** Splits a sentence into its text and what stands in it in backticks. A backtick without a second one is text. */
+/** Splits a message into text and the code in its backticks. An unpaired backtick is text. */
 export function codeParts(text: string): { text: string; code: boolean }[] {
   const parts = text.split(/`([^`\n]+)`/)
   return parts.map((part, at) => ({ text: part, code: at % 2 === 1 })).filter((part) => part.text !== '')
 }
 
-/** Splits a text at the places that were found, which are given by start and end, in order. Others are left out. */
+/** Splits a text into links to http(s) addresses and the rest. */
+export function linkParts(text: string): { text: string; href?: string }[] {
+  return text.split(/(https?:\/\/[^\s"'<>`\\^{|}]*[^\s"'<>`\\^{|}.,:;!?)\]])/).flatMap((part, at) => {
+    if (part === '') return []
+    const href = at % 2 === 1 ? link(part) : undefined
+    return [href === undefined ? { text: part } : { text: part, href }]
+  })
+}
+
+/** Splits a text at the ranges of matches (start and end). Ranges that overlap or exceed the text are skipped. */
 export function markedParts(text: string, marks: readonly (readonly number[])[]): { text: string; marked: boolean }[] {
   const parts: { text: string; marked: boolean }[] = []
   let at = 0

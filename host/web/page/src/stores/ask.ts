@@ -14,7 +14,7 @@ export interface Open {
   asked: Asked
   /** The command that does the same, for questions of the page. */
   command: string | null
-  /** What the verb has told before it asked. */
+  /** Messages of the verb before its question. */
   told: string[]
   done: (answer: Answered | null) => void
 }

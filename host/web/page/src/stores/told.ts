@@ -1,5 +1,5 @@
-// What was said to the person: what was done, what failed, and what verbs told meanwhile. A line belongs to the dialog in
-// which its work began, or to the page.
+// Messages to the user: results, failures and messages of verbs. Each belongs to the dialog in which its action began, or to
+// the page.
 import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
 
@@ -14,8 +14,8 @@ export interface Line {
   place: Place
 }
 
-/** The most lines of a place at once. */
-const MOST = 6
+/** Maximum number of lines per place. */
+const MAX_LINES = 6
 /** How long each stays, in milliseconds. Failures stay until they are closed. */
 const STAYS = 8_000
 
@@ -33,13 +33,13 @@ export const useTold = defineStore('told', () => {
   }
 
   function linesOf(place: Place): Line[] {
-    return lines.value.filter((line) => line.place === place).slice(-MOST)
+    return lines.value.filter((line) => line.place === place).slice(-MAX_LINES)
   }
 
   function say(kind: Line['kind'], text: string, hint: string | null = null, place: Place = top.value): void {
     const id = ++last
     if (kind === 'told') told.value++
-    // What ends after its dialog was closed is said on the page.
+    // An action that outlives its dialog reports on the page.
     const known = place !== null && dialogs.value.includes(place) ? place : null
     lines.value.push({ id, kind, text, hint, place: known })
     if (kind !== 'failed') setTimeout(() => close(id), STAYS)
@@ -56,7 +56,7 @@ export const useTold = defineStore('told', () => {
     return id
   }
 
-  /** A dialog closes: its failures go with it, and what it has done is said on the page. */
+  /** Closes a dialog: its failures are dropped, its other lines move to the page. */
   function leave(dialog: number): void {
     forget(dialog)
     dialogs.value = dialogs.value.filter((one) => one !== dialog)
