@@ -67,6 +67,10 @@ fn what_is_done_in_a_browser_is_there_for_the_command_line() {
     let mine = env.json(&["provider", "show", "mine"]);
     assert_eq!(mine["provider"]["base_urls"]["openai"], "http://127.0.0.1:9/v1", "{mine:#}");
     assert_eq!((&mine["provider"]["model"], &mine["provider"]["secret"]), (&"small".into(), &"set".into()), "{mine:#}");
+    let lite = env.json(&["provider", "show", "litellm"])["provider"]["base_urls"].clone();
+    let addresses = json!({"anthropic": "http://127.0.0.1:4000", "gemini": "http://127.0.0.1:4000", "openai": "http://127.0.0.1:4000/v1"});
+    assert_eq!(lite, addresses);
+    assert_eq!(env.json(&["provider", "show", "ollama"])["provider"]["model"], "tiny");
     let pool = env.json(&["pool", "show", "both"]);
     let members = pool["pool"]["members"].as_array().unwrap_or_else(|| panic!("{pool:#}"));
     let members: Vec<_> = members.iter().map(|member| (&member["provider"], &member["model"])).collect();

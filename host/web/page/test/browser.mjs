@@ -31,7 +31,7 @@ const DIALOGS = [
 const HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\u202egpj.exe\u200b'
 const SHOWN = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\\u{202e}gpj.exe\\u{200b}'
 
-const { browser, context, page, check, allow, complained, comesTrue, settled, go, axeFindings, tooWide, text, end } = await drive()
+const { browser, context, page, check, allow, complained, comesTrue, settled, go, axeFindings, tooWide, unreachable, text, end } = await drive()
 
 // A page without a session shows why, and nothing else.
 const stranger = await browser.newContext()
@@ -77,6 +77,7 @@ for (const theme of ['light', 'dark']) {
   for (const path of PAGES) {
     await go(path)
     check(`${path} in ${theme}: axe`, await axeFindings())
+    check(`${path} in ${theme}: the keyboard reaches everything`, await unreachable())
     check(`${path} in ${theme}: nothing failed`, (await page.$$('main .alert-danger')).length ? await page.innerText('main .alert-danger') : '')
     if (screenshots) await page.screenshot({ path: join(screenshots, `${path.slice(1) || 'overview'}-${theme}.png`) })
     // The other halves of pages with tabs.
@@ -104,6 +105,7 @@ for (const theme of ['light', 'dark']) {
     await page.click(opener)
     await page.waitForSelector(`dialog[open] ${field}`)
     check(`the dialog with ${field} in ${theme}: axe`, await axeFindings())
+    check(`the dialog with ${field} in ${theme}: the keyboard reaches everything`, await unreachable())
     if (screenshots) await page.screenshot({ path: join(screenshots, `dialog-${field.replace(/\W/g, '')}-${theme}.png`) })
     await page.keyboard.press('Escape')
     check(`Escape closes the dialog with ${field} in ${theme}`, (await comesTrue(() => !document.querySelector('dialog[open]'))) ? '' : 'it is open')

@@ -78,12 +78,23 @@ export async function drive() {
       await driver.settled(path)
     },
     async axeFindings() {
+      // Colours that are on their way to another theme are none of either.
+      await page.waitForFunction(() => !document.getAnimations().some((one) => one instanceof CSSTransition))
       await page.evaluate(axe)
       const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
       return violations
         .filter(({ impact, tags }) => impact === 'serious' || impact === 'critical' || tags.some((tag) => WCAG.includes(tag)))
         .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.target.join(' ')} ${node.any[0]?.message ?? ''}`).join(', ')}`)
         .join('; ')
+    },
+    /** Returns elements that look clickable and that the keyboard does not reach. Options are reached by their combobox. */
+    async unreachable() {
+      return page.evaluate(() => {
+        const reached = 'a[href], button, input, select, textarea, summary, label, [tabindex="0"], [role=option], [role=tab]'
+        const all = [...(document.querySelector('dialog[open]') ?? document.body).querySelectorAll('*')]
+        const lost = all.filter((one) => getComputedStyle(one).cursor === 'pointer' && !one.closest(reached))
+        return lost.slice(0, 3).map((one) => one.outerHTML.slice(0, 120)).join('; ')
+      })
     },
     text: () => page.evaluate(() => document.body.innerText),
     /** Returns what is wider than the window: the page, or a table. Empty if nothing is. */
@@ -92,7 +103,8 @@ export async function drive() {
         const root = document.documentElement
         const wide = root.scrollWidth - root.clientWidth
         const tables = [...document.querySelectorAll('main table')].filter((table) => table.scrollWidth > table.parentElement.clientWidth || getComputedStyle(table.parentElement).overflowX === 'auto')
-        return [wide > 0 ? `the page is ${wide} pixels too wide` : '', tables.length ? `${tables.length} tables do not fit` : ''].filter(Boolean).join(', ')
+        const narrow = [...document.querySelectorAll('main .stacked td')].filter((cell) => cell.offsetWidth < 0.9 * cell.parentElement.offsetWidth)
+        return [narrow.length ? `${narrow.length} cells of a list are narrow` : '', wide > 0 ? `the page is ${wide} pixels too wide` : '', tables.length ? `${tables.length} tables do not fit` : ''].filter(Boolean).join(', ')
       })
     },
     /** Ends the browser, and the process with 1 if a check failed. */
