@@ -6871,6 +6871,13 @@ export interface components {
             target: string;
             /** @description Whether clients see it */
             enabled: boolean;
+            /** @description `enabled`, `disabled`, `blocked` if a part of it waits for `aiw mcp approve`, or `invalid` if its entry can't be used */
+            state: string;
+            /**
+             * Format: uint
+             * @description How many of its definitions wait for `aiw mcp approve`
+             */
+            unapproved: number;
             /** @description The plugin that brought it */
             plugin: string | null;
             /**
@@ -6878,6 +6885,13 @@ export interface components {
              * @description How many tools it is known to have; null if it was never started
              */
             tools: number | null;
+            /**
+             * @description Whether clients list its tools, with the toolsets and `mcp.list` of settings.json; null if its tools are not known. If
+             *     not, they are found and called all the same
+             */
+            listed: boolean | null;
+            /** @description Why they are listed, or not */
+            listing: string | null;
             /** @description Why it can't be used */
             error: string | null;
         };
@@ -6910,14 +6924,14 @@ export interface components {
             name: string;
             /** @description `stdio` or `http`; null if its entry can't be used */
             transport: string | null;
-            /** @description `ready`, `failed`, `disabled`, or `auth_required` if it waits for `aiw mcp login` */
+            /** @description `ready`, `failed`, `disabled`, `invalid` if its entry can't be used, or `auth_required` if it waits for `aiw mcp login` */
             state: string;
             /**
              * Format: uint
              * @description How many tools it offers to clients
              */
             tools: number;
-            /** @description The tools that it has changed or that are suspicious: they are withheld until you accept them */
+            /** @description The tools that it has changed or that are suspicious: clients don't get them until you approve them */
             blocked: string[];
             /** @description The items that it lists and clients can't use: a sentence each */
             skipped: string[];
@@ -6999,7 +7013,7 @@ export interface components {
              * @description The cost of its definition for a client, in tokens
              */
             tokens: number;
-            /** @description Whether it has changed or is suspicious, and is withheld until you accept it */
+            /** @description Whether it has changed or is suspicious, and is blocked until you accept it */
             blocked: boolean;
             /** @description The suspicious signs in its definition */
             injection_findings: string[];

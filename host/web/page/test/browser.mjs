@@ -183,7 +183,7 @@ const answers = {
   'GET /tasks/hostile': { task: { ...task, duration_ms: 1, depth: 0, private: false, final_message: HOSTILE }, resume: HOSTILE },
   'GET /tasks/hostile/log': { id: 'hostile', log: '/', lines: [logged(HOSTILE), logged(HOSTILE, 'stderr')] },
   'GET /tasks': { tasks: [task], problems: [HOSTILE] },
-  'GET /servers': { servers: [{ name: 'hostile', scope: 'aiw', transport: 'stdio', target: HOSTILE, enabled: true, plugin: null, tools: 1, error: HOSTILE }], problems: [HOSTILE] },
+  'GET /servers': { servers: [{ name: 'hostile', scope: 'aiw', transport: 'stdio', target: HOSTILE, enabled: true, state: 'invalid', unapproved: 1, plugin: null, tools: 1, error: HOSTILE }], problems: [HOSTILE] },
   'GET /servers/hostile': { name: 'hostile', scope: 'aiw', file: HOSTILE, enabled: true, declaration: { command: HOSTILE }, error: null, tools: 1, instructions: HOSTILE },
   'POST /servers/status': { servers: [{ name: 'hostile', transport: 'stdio', state: 'ready', tools: 0, blocked: [HOSTILE], skipped: [HOSTILE], tokens: 0, listed: false, listing: null, version: HOSTILE, protocol: null, error: null, latency_ms: 1, startup_duration_ms: 1 }], problems: [] },
   'POST /servers/hostile/tools': { tools: [tool] },
