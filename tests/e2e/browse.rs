@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::terminal::Terminal;
+use crate::tui::agree;
 
 fn market() -> Environment {
     let env = Environment::new();
@@ -37,16 +38,16 @@ fn a_plugin_is_found_installed_and_removed_in_place() {
     terminal.press("\r");
 
     terminal.press("i");
-    terminal.wait_for("Install beta@m? (y/n)");
+    terminal.wait_for("Install beta@m?");
     assert!(terminal.shown().contains("https://b.example/mcp"), "{}", terminal.shown());
     assert_eq!(env.read("mcp.json"), "", "nothing before the answer");
-    terminal.press("y");
+    agree(&mut terminal);
     terminal.wait_for("Installed beta@m");
     assert_eq!(env.mcp()["mcpServers"]["beta"]["url"], "https://b.example/mcp");
 
     terminal.wait("the list read again", |shown| shown.contains('✓'));
     terminal.press("d");
-    terminal.wait_for("(y/n)");
+    terminal.wait_for("(y/N)");
     terminal.press("y");
     terminal.wait_for("Removed beta@m");
     assert_eq!(env.mcp(), json!({"mcpServers": {}}));
@@ -63,7 +64,7 @@ fn what_an_install_needs_is_said_before_it() {
     terminal.press("i");
     terminal.wait_for("`ALPHA_REGION` is not set");
     terminal.press("n");
-    terminal.wait("the list again", |shown| !shown.contains("(y/n)"));
+    terminal.wait_for("nothing was done");
     assert_eq!(env.read("mcp.json"), "");
     terminal.press("\u{3}");
     assert!(terminal.ends().success());
@@ -76,8 +77,8 @@ fn the_browser_asks_for_what_an_install_needs() {
     terminal.wait("the list", |shown| shown.contains("alpha@m") && !shown.contains("beta"));
     for key in ["\u{1b}", "y"] {
         terminal.press("i");
-        terminal.wait_for("Install alpha@m? (y/n)");
-        terminal.press("y");
+        terminal.wait_for("Install alpha@m?");
+        agree(&mut terminal);
         terminal.wait_for("Value of `ALPHA_REGION`");
         if key == "y" {
             terminal.press("eux");
@@ -86,7 +87,7 @@ fn the_browser_asks_for_what_an_install_needs() {
             terminal.press("\r");
         } else {
             terminal.press(key);
-            terminal.wait_for("Nothing was changed");
+            terminal.wait_for("nothing was done");
             assert_eq!(env.read("mcp.json"), "");
         }
     }
@@ -100,8 +101,8 @@ fn the_browser_asks_for_what_an_install_needs() {
     let mut terminal = Terminal::start(&env, &["plugin", "browse", "alpha"]);
     terminal.wait("the list", |shown| shown.contains("alpha@m") && !shown.contains("beta"));
     terminal.press("i");
-    terminal.wait_for("Install alpha@m? (y/n)");
-    terminal.press("y");
+    terminal.wait_for("Install alpha@m?");
+    agree(&mut terminal);
     terminal.wait_for("Value of `ALPHA_REGION`");
     terminal.press("\r");
     terminal.wait_for("`ALPHA_REGION` is not set: export it, or");

@@ -37,6 +37,12 @@ pub fn agree(terminal: &mut Terminal) {
     terminal.press("y");
 }
 
+/// Takes the answer that is selected, as soon as that counts.
+fn take(terminal: &mut Terminal) {
+    terminal.wait_for("Enter take it");
+    terminal.press("\r");
+}
+
 fn resize(terminal: &Terminal, rows: u16, cols: u16) {
     terminal.screen.lock().unwrap().screen_mut().set_size(rows, cols);
     terminal.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
@@ -151,6 +157,76 @@ fn a_process_is_started_followed_attached_to_and_stopped() {
 }
 
 #[test]
+fn logs_have_the_whole_screen_one_by_one_and_together() {
+    let project = Project::new(&format!("{FAILS}\n{TICKS}"));
+    project.up(&["web"]);
+    project.run(&["process", "start", "once"]);
+    let mut terminal = Terminal::start(&project, &["top"]);
+    terminal.wait_for("exit code 3");
+    terminal.press("L");
+    terminal.wait_for("once: its last lines");
+    terminal.wait_for("│ red");
+    let is_red = |terminal: &Terminal| {
+        let parser = terminal.screen.lock().unwrap();
+        let screen = parser.screen();
+        let (rows, columns) = screen.size();
+        let mut cells = (0..rows).flat_map(|row| (0..columns).filter_map(move |column| screen.cell(row, column)));
+        cells.any(|cell| cell.contents() == "r" && cell.fgcolor() == vt100::Color::Idx(1))
+    };
+    until(|| is_red(&terminal));
+    terminal.press("\u{1b}");
+    terminal.wait_for("L log");
+    // All of them, with their names, as they are written.
+    terminal.press("A");
+    terminal.wait("both", |shown| shown.contains("once │ red") && shown.contains("web  │ tick"));
+    let newest = |shown: &str| shown.lines().filter_map(|line| line.split("tick ").nth(1)?.trim().parse::<u64>().ok()).max();
+    let before = newest(&terminal.shown()).unwrap_or(0);
+    terminal.wait("new lines", |shown| newest(shown).is_some_and(|now| now > before + 2));
+    // A process that is started anew goes on in it.
+    terminal.press("/red\r");
+    terminal.wait_for("line 1 of 1 with: red");
+    project.run(&["process", "restart", "once"]);
+    terminal.wait_for("of 2 with: red");
+    terminal.press("\u{1b}");
+    terminal.wait("no search", |shown| !shown.contains("with: red"));
+    terminal.press("f");
+    terminal.wait_for("following");
+    terminal.press("t");
+    terminal.wait("times", |shown| shown.lines().any(|line| line.get(2..3) == Some(":") && line.contains("web  │ tick")));
+    terminal.press("\u{1b}");
+    terminal.wait_for("L log");
+    quit(terminal);
+}
+
+#[test]
+fn several_processes_are_marked_and_stopped_and_pages_open_by_name() {
+    let other = TICKS.replace("web", "api");
+    let project = Project::new(&format!("{other}\n{TICKS}"));
+    project.up(&["web", "api"]);
+    let mut terminal = Terminal::start(&project, &["top"]);
+    terminal.wait_for("tick 2");
+    terminal.press("  ");
+    terminal.wait_for("2 marked");
+    terminal.press("x");
+    terminal.wait_for("Stop 2: api, web? (y/N)");
+    // The yes is taken by an arrow.
+    terminal.press("\u{1b}[C");
+    terminal.press("\r");
+    until(|| project.ps("web")["state"] == "stopped" && project.ps("api")["state"] == "stopped");
+    terminal.press(":prov");
+    terminal.wait_for(":prov");
+    terminal.press("\t\r");
+    terminal.wait_for("[5 Providers]");
+    // Ctrl-C leaves what is typed first.
+    terminal.press(":tas");
+    terminal.wait_for(":tas");
+    terminal.press("\u{3}");
+    terminal.wait("no command line", |shown| !shown.contains(":tas"));
+    terminal.press("\u{3}");
+    assert!(terminal.ends().success());
+}
+
+#[test]
 fn a_task_is_followed_and_stopped() {
     let (env, _clis) = FakeClis::environment();
     env.run(&["claude", "--detach", &FakeClis::script("for i in 1 2 3; do echo working $i; done; sleep 1000")]).ok();
@@ -182,6 +258,28 @@ fn a_task_is_followed_and_stopped() {
 }
 
 #[test]
+fn a_task_is_started_by_choosing_its_cli_and_provider() {
+    let (env, _clis) = FakeClis::environment();
+    let mut terminal = Terminal::start(&env, &["tui", "tasks"]);
+    terminal.wait_for("no tasks");
+    terminal.press("n");
+    terminal.wait_for("Which CLI does the task run in?");
+    terminal.press("clau");
+    terminal.wait("one CLI", |shown| shown.contains("› claude") && !shown.contains("codex"));
+    take(&mut terminal);
+    terminal.wait_for("Which provider does claude use?");
+    terminal.wait_for("› own");
+    take(&mut terminal);
+    terminal.wait_for("What is claude to do?");
+    terminal.press("fix the test\r");
+    terminal.wait_for("started ");
+    terminal.wait_for("fix the test");
+    let task = env.json(&["task", "list"])["tasks"][0].clone();
+    assert_eq!((&task["cli"], &task["prompt"]), (&json!("claude"), &json!("fix the test")));
+    quit(terminal);
+}
+
+#[test]
 fn a_server_is_hidden_from_clients_and_offered_again() {
     let env = Environment::new();
     env.write_mcp(r#"{"mcpServers": {"one": {"command": "true"}, "two": {"command": "true"}}}"#);
@@ -206,12 +304,15 @@ fn a_provider_is_added_by_questions_and_its_key_is_never_shown() {
     let mut terminal = Terminal::start(&env, &["tui", "providers"]);
     terminal.wait_for("no providers");
     terminal.press("n");
+    // Letters narrow the list, and Enter takes what the arrows are at.
     terminal.wait_for("Preset:");
-    terminal.press("openrouter\r");
+    terminal.press("openrouter");
+    terminal.wait("one preset", |shown| shown.contains("› openrouter") && !shown.contains("anthropic"));
+    take(&mut terminal);
     terminal.wait_for("Name (empty");
     terminal.press("mine\r");
     terminal.wait_for("CLIs (empty");
-    terminal.press("\r");
+    take(&mut terminal);
     terminal.wait_for("Model (empty");
     terminal.press("\r");
     terminal.wait_for("Keep its key out of the CLIs?");
@@ -328,12 +429,12 @@ fn a_plugin_is_installed_on_its_screen() {
     terminal.wait_for("beta@m");
     // A number is a letter of a search.
     terminal.press("/b1");
-    terminal.wait_for("Nothing matches");
+    terminal.wait_for("nothing has these words");
     terminal.press("\u{1b}");
     terminal.wait_for("beta@m");
     terminal.press("i");
-    terminal.wait_for("Install beta@m? (y/n)");
-    terminal.press("y");
+    terminal.wait_for("Install beta@m?");
+    agree(&mut terminal);
     terminal.wait_for("Installed beta@m");
     assert_eq!(env.mcp()["mcpServers"]["beta"]["url"], "https://b.example/mcp");
     terminal.press("\u{1b}");

@@ -69,6 +69,7 @@ const fn hint(keys: &'static str, name: &'static str, help: &'static str, comman
 
 /// The keys of all pages.
 pub(crate) static PAGE: [Binding; 12] = [
+    key("? F1", "help", "this help", Command::Help),
     hint("/", "find", "show what has these words, or find them in the text; Esc ends it", Command::Find),
     key(":", "command", "a page, an action or a column by its name; Tab completes it", Command::Prompt),
     key("0-9", "", "the screen with this number", Command::OpenNumbered),
@@ -78,7 +79,6 @@ pub(crate) static PAGE: [Binding; 12] = [
     key("M", "mouse", "the mouse: to select here, or to select text", Command::ToggleMouse),
     key("Esc", "", "back; on a page that another one opened, to that one", Command::Back),
     key("Ctrl-Z", "suspend", "to the background", Command::Suspend),
-    key("? F1", "help", "this help", Command::Help),
     hint("q", "quit", "leave", Command::Quit),
     key("Ctrl-C", "", "leave; where something is asked or typed, leave that", Command::Leave),
 ];

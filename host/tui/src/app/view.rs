@@ -294,6 +294,7 @@ fn help(buffer: &mut Buffer, area: Rect, state: &State) -> usize {
         shown.for_each(|one| Line::push_key_help(lines, one.keys, one.help, room));
     };
     let mut common = Vec::new();
+    section(&mut common, "Everywhere", &keys::PAGE);
     match is_log {
         true => section(&mut common, "The log", &keys::LOG),
         false => {
@@ -301,7 +302,6 @@ fn help(buffer: &mut Buffer, area: Rect, state: &State) -> usize {
             section(&mut common, "The details", &keys::TEXT);
         }
     }
-    section(&mut common, "Everywhere", &keys::PAGE);
     section(&mut common, "A question", &keys::CONFIRM);
     lines.extend(common);
     lines.push(Line::plain(""));

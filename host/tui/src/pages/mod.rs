@@ -4,6 +4,7 @@ mod dashboard;
 mod events;
 mod history;
 mod mcp;
+mod new_task;
 pub(crate) mod plugins;
 mod processes;
 mod providers;

@@ -11,6 +11,7 @@ use aiw_home::rfc3339;
 use aiw_launch::{LogRenderer, TextLine, describe_state, duration, resume_line, tail};
 use aiw_tasks::{FollowFrom, LogFollower, Outcome as TaskOutcome, RetentionPolicy, State, Task};
 
+use super::new_task;
 use crate::context::AppContext;
 use crate::output::{Origin, OutputLine};
 use crate::page::{
@@ -49,13 +50,14 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
         Column::optional("STARTED"),
         Column::new("PROMPT"),
     ],
-    empty_message: "no tasks: `aiw claude \"PROMPT\"` starts one",
+    empty_message: "no tasks: `aiw claude \"PROMPT\"` starts one, and so does n",
     actions: &[
         Action::new('x', "stop", "stop it with all its processes: asks").with_confirmation("Stop task {}? (y/N)"),
         Action::single('r', "resume", "go on with its session in this terminal"),
         Action::single('L', "log", "its log on the whole screen: it is read then"),
         Action::new('d', "remove", "remove it, with its log: asks")
             .with_confirmation("Remove task {} with its log? (y/N)"),
+        Action::global('n', "new", "start a task: its CLI and provider are chosen, its prompt is typed"),
         Action::global('P', "prune", "remove the ended tasks that are not to be kept: asks")
             .with_confirmation("Remove the ended tasks that are not to be kept? (y/N)"),
     ],
@@ -106,6 +108,7 @@ impl Page for TasksPage {
                 tasks::remove(tasks, &[id.to_owned()], person).map_err(|e| error_line(&e))?;
                 person.finish(|| format!("removed {id}")).map(Outcome::Message)
             }
+            'n' => new_task::start(ground, person).map(Outcome::Message),
             'P' => {
                 let gone = tasks::prune(tasks, RetentionPolicy::default(), false).map_err(|e| error_line(&e))?;
                 Ok(Outcome::Message(format!("removed {}", pluralize(gone.removed.len(), "task"))))
