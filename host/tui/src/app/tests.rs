@@ -485,7 +485,7 @@ fn the_help_names_every_key_and_the_command_that_prints() {
 
 #[test]
 fn each_sign_of_the_screens_has_one_of_ascii() {
-    let mut screen = Screen::new(vec![Arc::new(Fruit)], Theme { color: true, ascii: true }, (80, 40));
+    let mut screen = Screen::new(vec![Arc::new(Fruit)], Theme { color: true, ascii: true }, (80, 70));
     screen.app.initial_job();
     screen.app.handle_reply(Reply::List(0, Ok(fruit())));
     screen.app.handle_reply(Reply::Detail(0, "apple".into(), Detail::new(vec![Fact::title("apple")])));
