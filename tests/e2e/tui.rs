@@ -185,7 +185,7 @@ fn logs_have_the_whole_screen_one_by_one_and_together() {
     // A process that is started anew goes on in it.
     terminal.press("/red\r");
     terminal.wait_for("line 1 of 1 with: red");
-    project.run(&["process", "restart", "once"]);
+    project.run(&["process", "start", "once"]);
     terminal.wait_for("of 2 with: red");
     terminal.press("\u{1b}");
     terminal.wait("no search", |shown| !shown.contains("with: red"));

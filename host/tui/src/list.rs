@@ -218,7 +218,11 @@ impl List {
             let key = |at: &usize| SortKey::new(rows.get(*at).and_then(|row| row.cells.get(column)).map_or("", |c| c));
             self.visible.sort_by_cached_key(key);
             if is_descending {
-                self.visible.reverse();
+                // Empty cells are last in each order.
+                let is_empty =
+                    |at: &usize| rows.get(*at).and_then(|row| row.cells.get(column)).is_none_or(String::is_empty);
+                let filled = self.visible.iter().take_while(|at| !is_empty(at)).count();
+                self.visible[..filled].reverse();
             }
         } else if self.descriptor.has_failed_first
             && (self.query.is_empty() || self.descriptor.search == Search::Filter)

@@ -117,7 +117,7 @@ impl TuiPrompter {
 
     /// Asks for one of these. Returns its index.
     async fn selected(&self, words: &str, lines: Vec<String>, options: Vec<String>) -> Result<usize, PromptError> {
-        let options: Vec<String> = options.iter().map(|option| clean(option, MAX_QUESTION_LEN)).collect();
+        let options: Vec<String> = options.iter().map(|option| clean_output(option, MAX_QUESTION_LEN)).collect();
         let count = options.len();
         match self.put(PromptKind::Select(options), words, lines).await? {
             PromptReply::Selected(at) if at < count => Ok(at),

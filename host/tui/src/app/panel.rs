@@ -242,7 +242,8 @@ impl Panel {
         let about = self.page.descriptor();
         let actions = self.actions().map(|one| (one.key, one.name, one.help));
         let facets = about.facets.iter().map(|one| (one.key, one.name, one.help));
-        actions.chain(facets).chain(about.hidden_rows.map(|one| (one.key, "all", one.help))).collect()
+        let narrowing = facets.chain(about.hidden_rows.map(|one| (one.key, "all", one.help)));
+        actions.chain(narrowing.filter(|_| self.list.counts().0 > 0)).collect()
     }
 
     /// Returns what a key does that is the page's own.
@@ -255,7 +256,7 @@ impl Panel {
     /// Does what a key says in the list, the text beside it or the log. Returns the job that follows.
     pub(super) fn run(&mut self, at: usize, command: Command, code: KeyCode) -> Option<Job> {
         match command {
-            Command::Inside => self.focus = Focus::Detail,
+            Command::Inside if self.list.current().is_some() => self.focus = Focus::Detail,
             Command::Move => self.move_by(code),
             Command::Mark => {
                 self.list.mark_selected();

@@ -323,7 +323,10 @@ fn footer(buffer: &mut Buffer, area: Rect, state: &State) {
         own.insert(0, ("n".to_owned(), "next match"));
     }
     let tables = state.tables();
+    // Without a row, there is nothing to look at or to look for.
+    let is_empty = panel.list.counts().0 == 0 && panel.log.is_none() && matches!(state.mode, Mode::Page);
     let hints = tables.iter().flat_map(|table| *table).filter(|one| one.is_hint);
+    let hints = hints.filter(|one| !is_empty || !matches!(one.command, Command::Inside | Command::Find));
     let common = hints.map(|one| (one.hint_label(), one.name));
     let all = own.iter().map(|(key, name)| (key.as_str(), *name)).chain(common);
     if !matches!(state.mode, Mode::Page) {

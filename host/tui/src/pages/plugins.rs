@@ -67,7 +67,7 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
         Column::optional("CATEGORY"),
         Column::new("BRINGS"),
     ],
-    empty_message: "No plugins: `aiw plugin marketplace update` fetches their lists, `add` adds a marketplace",
+    empty_message: "No plugins: `aiw plugin marketplace update`, or u on the Sources screen, fetches their lists; `add`, or n there, adds a marketplace",
     actions: &[
         Action::new('i', "install", "install it: shows what it would add, then asks"),
         Action::new('d', "remove", "remove it with everything that it added: asks")

@@ -1,6 +1,6 @@
 //! Processes of the project: how they stand, what they write, starting and stopping them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -161,6 +161,8 @@ struct ProcessLogReader {
     /// The ids of the processes; none for all of the project.
     ids: Vec<String>,
     logs: ProcessLogs,
+    /// The directories of the logs that were opened: a process that is started anew has another one.
+    directories: HashSet<PathBuf>,
     /// The ids of the processes that have lines, in the order of their sources.
     names: Vec<String>,
     /// When the newest line of each of them was written, in milliseconds since 1970.
@@ -169,31 +171,42 @@ struct ProcessLogReader {
 
 impl ProcessLogReader {
     fn new(manager: Manager, ids: &[String]) -> Result<Self, String> {
-        let (logs, names, latest) = (ProcessLogs::default(), Vec::new(), Vec::new());
-        let mut reader = Self { manager, ids: ids.to_vec(), logs, names, latest };
-        let started = reader.started(|_| true)?;
+        let mut reader = Self {
+            manager,
+            ids: ids.to_vec(),
+            logs: ProcessLogs::default(),
+            directories: HashSet::new(),
+            names: Vec::new(),
+            latest: Vec::new(),
+        };
+        let started = reader.started()?;
         let from = FollowFrom::Tail(MAX_EXPANDED_LINES / started.len().max(1));
-        started.into_iter().try_for_each(|id| reader.open(id, from))?;
+        started.iter().try_for_each(|one| reader.open(one, from))?;
         Ok(reader)
     }
 
-    /// Returns the ids of the processes that were started.
-    fn started(&self, is_wanted: impl Fn(&ProcessStatus) -> bool) -> Result<Vec<String>, String> {
-        let all = self.manager.list_running().map_err(|e| error_line(&e))?;
-        let is_meant = |id: &String| self.ids.is_empty() || self.ids.contains(id);
-        let started = all.into_iter().filter(|one| one.record.is_some() && is_meant(&one.id) && is_wanted(one));
-        Ok(started.map(|one| one.id).collect())
+    /// Returns the processes that were started.
+    fn started(&self) -> Result<Vec<ProcessStatus>, String> {
+        let mut all = self.manager.list_running().map_err(|e| error_line(&e))?;
+        all.retain(|one| one.record.is_some() && (self.ids.is_empty() || self.ids.contains(&one.id)));
+        Ok(all)
     }
 
-    fn open(&mut self, id: String, from: FollowFrom) -> Result<(), String> {
-        let log = self.manager.log(&id).map_err(|e| error_line(&e))?;
-        // One that was started anew may have another log.
-        if !self.logs.directories().any(|known| known == log.directory()) {
-            self.logs.push(id.clone(), log.follow(from).map_err(|e| e.to_string())?);
-            if !self.names.contains(&id) {
-                self.names.push(id);
-                self.latest.push(0);
-            }
+    /// Opens the log of a process, unless it is open, or was read to its end. `from` is where a new one begins.
+    fn open(&mut self, process: &ProcessStatus, from: FollowFrom) -> Result<(), String> {
+        let log = self.manager.log(&process.id).map_err(|e| error_line(&e))?;
+        let known = self.names.iter().position(|name| *name == process.id);
+        let is_new = self.directories.insert(log.directory().to_owned());
+        let is_open = self.logs.directories().any(|open| open == log.directory());
+        if is_open || !is_new && !process.state.is_alive() {
+            return Ok(());
+        }
+        let latest = known.and_then(|at| self.latest.get(at)).filter(|_| !is_new);
+        let from = latest.map_or(from, |latest| FollowFrom::Since(latest + 1));
+        self.logs.push(process.id.clone(), log.follow(from).map_err(|e| e.to_string())?);
+        if known.is_none() {
+            self.names.push(process.id.clone());
+            self.latest.push(0);
         }
         Ok(())
     }
@@ -214,12 +227,8 @@ impl ProcessLogReader {
 impl LogReader for ProcessLogReader {
     fn read(&mut self, has_changed: bool) -> Result<LogUpdate, String> {
         if has_changed {
-            for id in self.started(|one| one.state.is_alive())? {
-                // One that has ended was read to its end.
-                let known = self.names.iter().position(|name| *name == id).and_then(|at| self.latest.get(at));
-                let from = known.map_or(FollowFrom::Start, |latest| FollowFrom::Since(latest + 1));
-                self.open(id, from)?;
-            }
+            let started = self.started()?;
+            started.iter().try_for_each(|one| self.open(one, FollowFrom::Start))?;
         }
         let ids = self.logs.ids();
         let (mut lines, mut has_more) = (Vec::new(), true);

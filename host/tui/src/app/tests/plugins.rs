@@ -104,7 +104,7 @@ fn the_plugins() {
 fn an_empty_list_says_what_to_do() {
     let (mut screen, _) = plugins(Vec::new(), (60, 20));
     let frame = screen.frame();
-    assert!(frame.contains("No plugins: `aiw plugin marketplace update` fetches their"), "{frame}");
+    assert!(frame.contains("No plugins: `aiw plugin marketplace update`, or u on the"), "{frame}");
 }
 
 #[test]
