@@ -573,8 +573,8 @@ fn the_lines_of_a_long_text_are_wrapped_once_for_a_width() {
 }
 
 /// Returns the names of the pages above the page with this index.
-fn names_above(width: u16, at: usize) -> String {
-    let mut screen = Screen::new(crate::pages::all(&ground()), Theme::default(), (width, 24));
+fn names_above(screen: &mut Screen, width: u16, at: usize) -> String {
+    screen.terminal.backend_mut().resize(width, 24);
     screen.app.active = at;
     screen.frame().lines().next().unwrap().to_owned()
 }
@@ -582,10 +582,11 @@ fn names_above(width: u16, at: usize) -> String {
 #[test]
 fn pages_are_named_where_there_is_room_and_numbered_everywhere() {
     let pages = crate::pages::all(&ground());
+    let mut screen = Screen::new(pages.clone(), Theme::default(), (80, 24));
     for (at, page) in pages.iter().enumerate() {
         let open = page.descriptor().title;
         for width in 60..=160 {
-            let line = names_above(width, at);
+            let line = names_above(&mut screen, width, at);
             let names: Vec<&str> = line.split(' ').collect();
             let numbers: String = names
                 .iter()
@@ -602,7 +603,7 @@ fn pages_are_named_where_there_is_room_and_numbered_everywhere() {
             }
         }
     }
-    let lines = [(60, 0), (80, 2), (100, 2), (120, 0)].map(|(width, at)| names_above(width, at));
+    let lines = [(60, 0), (80, 2), (100, 2), (120, 0)].map(|(width, at)| names_above(&mut screen, width, at));
     assert_snapshot!(lines.join("\n"), @"
     [1 Dashboard] 2 3 4 5 6 7 8 9 0 Sources
     1 2 [3 Processes] 4 5 6 7 8 9 0 Sources

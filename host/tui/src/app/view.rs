@@ -290,7 +290,7 @@ fn help(buffer: &mut Buffer, area: Rect, state: &State) -> usize {
     let section = |lines: &mut Vec<Line<'static>>, title: &'static str, table: &'static [keys::Binding]| {
         lines.push(Line::plain(""));
         lines.push(Line { style: BOLD, ..Line::plain(title) });
-        let shown = table.iter().filter(|one| !one.help.is_empty());
+        let shown = table.iter().filter(|one| !one.help.is_empty() && one.command != Command::Edit);
         shown.for_each(|one| Line::push_key_help(lines, one.keys, one.help, room));
     };
     let mut common = Vec::new();
@@ -303,6 +303,7 @@ fn help(buffer: &mut Buffer, area: Rect, state: &State) -> usize {
         }
     }
     section(&mut common, "A question", &keys::CONFIRM);
+    section(&mut common, "A choice: letters narrow it", &keys::SELECT);
     lines.extend(common);
     lines.push(Line::plain(""));
     let names = state.panels.iter().enumerate().map(|(at, panel)| numbered(at, panel.page.descriptor().title));

@@ -230,7 +230,7 @@ fn a_resize_keeps_the_selected_row_on_the_screen() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn no_keys_on_no_screen_break_anything(
@@ -238,7 +238,8 @@ proptest! {
     ) {
         let mut all: Vec<Plugin> = (0..count).map(|n| plugin(&format!("p{n}"))).collect();
         all.extend(three());
-        all.push(hostile());
+        // Its whole length is drawn above, at each width.
+        all.push(Plugin { servers: Vec::new(), notes: Vec::new(), source: String::new(), ..hostile() });
         let (mut screen, _) = plugins(all, (80, 24));
         for (key, width, height) in keys {
             screen.terminal.backend_mut().resize(width, height);
