@@ -21,9 +21,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::app::{Job, Reply, State, Worker};
+use crate::app::{Effect, Job, Reply, State, Worker};
 use crate::prompt::Prompt;
-use crate::screen::{Effect, JobHandle, ScreenError, StepProgress, TerminalProgram};
+use crate::screen::{JobHandle, ScreenError, StepProgress, TerminalProgram};
 use crate::terminal;
 use crate::watch::ScreenListeners;
 

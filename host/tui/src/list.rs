@@ -327,8 +327,8 @@ impl List {
                 + all.last().map_or(0, |_| MIN_LAST_COLUMN_WIDTH)
         };
         while needs(&all) > room {
-            let can_go = |(at, column, _): &(usize, Column, usize)| column.is_optional && !is_ordering(*at);
-            let Some(extra) = all.iter().rposition(can_go) else { break };
+            let is_dropped = |(at, column, _): &(usize, Column, usize)| column.is_optional && !is_ordering(*at);
+            let Some(extra) = all.iter().rposition(is_dropped) else { break };
             all.remove(extra);
         }
         let before: usize = all.iter().rev().skip(1).map(|(.., cells)| cells).sum();

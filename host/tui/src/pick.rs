@@ -68,9 +68,8 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     use super::*;
-    use crate::app::Job;
+    use crate::app::{Effect, Job};
     use crate::prompter::noop_job_handle;
-    use crate::screen::Effect;
 
     /// A choice on a screen in memory, whose jobs are done at once unless they are held.
     struct Picker {

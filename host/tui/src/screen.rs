@@ -1,4 +1,4 @@
-//! What a screen asks of the loop, what a job has of its screen, and why a screen ends.
+//! What a job has of its screen, the programs that get the terminal, and why a screen ends.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use aiw_core::{Diagnostic, ErrorKind};
 
-use crate::app::Job;
 use crate::prompt::Prompt;
 
 /// A step of work that is under way.
@@ -20,18 +19,6 @@ pub(crate) struct StepProgress {
     pub(crate) done: u64,
     /// The total amount, if it is known.
     pub(crate) total: Option<u64>,
-}
-
-/// The request of a key or an ended job to the loop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Start(Job),
-    Suspend,
-    Quit,
-    /// Leave although work that changes something is under way.
-    Abandon,
-    /// Lend the terminal to a program.
-    Run(TerminalProgram),
 }
 
 /// A program that gets the terminal for a while.

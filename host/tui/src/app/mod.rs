@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod command_line;
 mod dialog;
+mod effect;
 mod find;
 mod input;
 mod jobs;
@@ -25,10 +26,11 @@ use crossterm::event::{MouseEvent, MouseEventKind};
 use ratatui::Frame;
 
 use self::dialog::Dialog;
+pub(crate) use self::effect::Effect;
 pub(crate) use self::jobs::{Job, Reply, Worker};
 pub(crate) use self::state::State;
 use crate::prompt::Prompt;
-use crate::screen::{Effect, StepProgress};
+use crate::screen::StepProgress;
 use crate::text::clean;
 use crate::watch::Subscription;
 

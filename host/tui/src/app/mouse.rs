@@ -3,9 +3,9 @@
 use crossterm::event::{KeyCode, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
 
+use super::effect::Effect;
 use super::panel::Focus;
 use super::state::{Mode, State};
-use crate::screen::Effect;
 
 impl State {
     pub(super) fn handle_mouse_event(&mut self, event: MouseEvent) -> Option<Effect> {

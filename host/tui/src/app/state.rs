@@ -10,13 +10,14 @@ use ratatui::layout::Rect;
 
 use super::command_line::CommandLine;
 use super::dialog::{Dialog, DialogState, PendingAction};
+use super::effect::Effect;
 use super::jobs::Job;
 use super::keys::{self, Binding, Command};
 use super::panel::{Focus, Panel};
 use crate::page::{Outcome, Page};
 use crate::paint::Theme;
 use crate::progress::ScreenProgress;
-use crate::screen::{Effect, StepProgress};
+use crate::screen::StepProgress;
 use crate::text::clean;
 
 /// The most characters of a query.

@@ -16,6 +16,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
+use super::effect::Effect;
 use super::jobs::{Job, Reply};
 use super::state::{Mode, State};
 use crate::context::AppContext;
@@ -25,7 +26,7 @@ use crate::paint::{Fact, TextStyle, Theme, buffer_text};
 use crate::progress::ScreenProgress;
 use crate::prompt::{Prompt, PromptKind, PromptReply};
 use crate::prompter::TuiPrompter;
-use crate::screen::{Effect, JobHandle};
+use crate::screen::JobHandle;
 use crate::text::WRAP_CALL_COUNT;
 use aiw_app::feed::Topic;
 

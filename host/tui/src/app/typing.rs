@@ -3,10 +3,10 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::command_line::{NamedTarget, Target};
+use super::effect::Effect;
 use super::input;
 use super::keys::{Binding, Command};
 use super::state::{MAX_QUERY_LEN, Mode, State};
-use crate::screen::Effect;
 
 impl State {
     /// Handles a key while words are typed.
