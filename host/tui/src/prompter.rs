@@ -115,6 +115,18 @@ impl TuiPrompter {
         Ok(values.get(place).copied().flatten().map(Secret::new))
     }
 
+    /// Asks for one of these by its name; each option is a name and a label.
+    pub(crate) async fn choose_one(
+        &self,
+        words: &str,
+        options: &[(String, String)],
+    ) -> Result<Option<String>, PromptError> {
+        let width = options.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let shown = options.iter().map(|(name, label)| quote_line(&format!("{name:width$}  {label}"))).collect();
+        let place = self.selected(words, Vec::new(), shown).await?;
+        Ok(options.get(place).map(|(name, _)| name.clone()))
+    }
+
     /// Asks for one of these. Returns its index.
     async fn selected(&self, words: &str, lines: Vec<String>, options: Vec<String>) -> Result<usize, PromptError> {
         let options: Vec<String> = options.iter().map(|option| clean_output(option, MAX_QUESTION_LEN)).collect();
