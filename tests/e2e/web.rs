@@ -55,6 +55,7 @@ impl Page {
     /// Opens an address as a browser does.
     fn open(address: &str) -> Self {
         let (origin, code) = address.trim().split_once("/#code=").unwrap_or_else(|| panic!("no code in {address}"));
+        let code = code.split('&').next().unwrap();
         let port = origin.rsplit_once(':').unwrap().1.parse().unwrap();
         let (status, body) = ask(port, "POST", "/api/v1/session", "", &json!({ "code": code }).to_string());
         assert_eq!(status, 200, "{body}");
@@ -136,6 +137,55 @@ fn a_dashboard_in_the_background_outlives_its_death_and_ends_when_told() {
     assert!(TcpStream::connect(("127.0.0.1", page.port)).is_err());
     let again = Page::open(&env.run(&["web", "-d", "--port", &page.port.to_string()]).ok().stdout);
     assert_eq!((page.ask("GET", "/status", "").0, again.ask("GET", "/status", "").0), (401, 200));
+}
+
+#[test]
+fn it_opens_in_the_project_of_the_command_and_keeps_its_port() {
+    let env = Environment::new();
+    let _ends = Ended(&env);
+    let address = |directory: &Path| {
+        fs::create_dir_all(directory).unwrap();
+        let run = env.command(&["web", "-d"]).current_dir(directory).output().unwrap();
+        String::from_utf8(run.stdout).unwrap().trim().to_owned()
+    };
+    let (one, other) = (env.path("first project"), env.path("other"));
+    let addresses = [address(&one), address(&other)];
+    assert!(addresses[0].ends_with("first%20project") && addresses[1].ends_with("other"), "{addresses:?}");
+    let pages = addresses.map(|address| Page::open(&address));
+    let projects = pages[1].good("GET", "/projects", &Value::Null)["projects"].clone();
+    assert_eq!(projects, json!([one, other]));
+    let path = format!("/processes?project={}", other.display().to_string().replace('/', "%2F"));
+    pages[1].good("GET", &path, &Value::Null);
+    // It keeps the port for the next life, and its sessions are over.
+    assert_eq!(env.json(&["web", "stop"])["stopped"], true);
+    let again = Page::open(&address(&other));
+    assert_eq!((again.port, pages[0].ask("GET", "/status", "").0), (pages[0].port, 401));
+    // Taken by somebody else, it is theirs.
+    assert_eq!(env.json(&["web", "stop"])["stopped"], true);
+    let taken = std::net::TcpListener::bind(("127.0.0.1", again.port)).unwrap();
+    let moved = Page::open(&address(&other));
+    assert_ne!(moved.port, again.port);
+    drop(taken);
+    assert_eq!(env.json(&["web", "stop"])["stopped"], true);
+    assert_eq!(Page::open(&address(&other)).port, moved.port);
+}
+
+#[test]
+fn it_starts_at_login_by_a_file_that_is_shown_first() {
+    let env = Environment::new();
+    let on = |command: &str| env.json(&["web", "autostart", command]);
+    assert_eq!(on("status")["on"], false);
+    assert_eq!(env.run(&["web", "autostart", "enable"]).code, 2);
+    let enabled = env.json(&["web", "autostart", "enable", "--yes"]);
+    let file = PathBuf::from(enabled["file"].as_str().unwrap());
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(enabled["on"] == true && text.contains("web --no-open") && text.contains("AIW_HOME="), "{text}");
+    // A file of somebody else's is left alone.
+    fs::write(&file, "[Service]\n").unwrap();
+    assert_eq!(env.run(&["web", "autostart", "disable"]).code, 2);
+    fs::write(&file, text).unwrap();
+    assert_eq!(on("disable")["on"], false);
+    assert!(!file.exists());
 }
 
 /// Puts a program in the place of the user's browser. It writes down what it is started with.
