@@ -167,6 +167,7 @@ struct ProcessLogReader {
     names: Vec<String>,
     /// When the newest line of each of them was written, in milliseconds since 1970.
     latest: Vec<u64>,
+    is_read: bool,
 }
 
 impl ProcessLogReader {
@@ -178,6 +179,7 @@ impl ProcessLogReader {
             directories: HashSet::new(),
             names: Vec::new(),
             latest: Vec::new(),
+            is_read: false,
         };
         let started = reader.started()?;
         let from = FollowFrom::Tail(MAX_EXPANDED_LINES / started.len().max(1));
@@ -239,7 +241,9 @@ impl LogReader for ProcessLogReader {
             has_more = has_read;
         }
         let directories: Vec<PathBuf> = self.logs.directories().map(Path::to_owned).collect();
-        if !has_more && !ids.iter().any(|id| self.manager.is_alive(id)) {
+        // Whether one has ended is a change of processes.
+        let may_have_ended = has_changed || !std::mem::replace(&mut self.is_read, true);
+        if may_have_ended && !has_more && !ids.iter().any(|id| self.manager.is_alive(id)) {
             // A last line may have no line break.
             let rest = std::mem::take(&mut self.logs).finish();
             lines.extend(self.lines(&ids, rest));
