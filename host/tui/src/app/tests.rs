@@ -740,6 +740,44 @@ fn esc_goes_back_to_the_page_that_opened_this_one() {
 }
 
 #[test]
+fn what_is_asked_typed_and_marked_fits_each_width() {
+    let options =
+        || ["anthropic   Anthropic", "deepseek    DeepSeek", "openrouter  OpenRouter"].map(str::to_owned).to_vec();
+    for (width, height) in [(60, 20), (80, 24), (100, 24), (200, 24)] {
+        let mut frames = String::new();
+        let mut shot = |name: &str, act: &dyn Fn(&mut Screen)| {
+            let mut screen = Screen::of_fruit();
+            screen.terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+            screen.draw();
+            act(&mut screen);
+            let frame = screen.frame();
+            let mut lines: Vec<&str> = frame.lines().collect();
+            lines.dedup();
+            writeln!(frames, "== {name}\n{}\n", lines.join("\n")).unwrap();
+        };
+        shot("marked and ordered", &|screen| drop(screen.keys("  SS")));
+        shot("an action that asks", &|screen| drop(screen.keys("e")));
+        shot("the command line", &|screen| drop(screen.keys(":s")));
+        shot("a filter", &|screen| drop(screen.keys("/an")));
+        // What is asked is dropped with its answer.
+        shot("a question", &|screen| drop(screen.ask(PromptKind::Confirm, 2)));
+        shot("a choice", &|screen| drop(screen.ask(PromptKind::Select(options()), 1)));
+        shot("several choices", &|screen| {
+            drop(screen.ask(PromptKind::Mark(options()), 0));
+            screen.draw();
+            screen.key(KeyCode::Down);
+            screen.keys(" ");
+        });
+        shot("a text", &|screen| {
+            drop(screen.ask(PromptKind::Text, 0));
+            screen.draw();
+            screen.keys("some words");
+        });
+        assert_snapshot!(format!("asked_{width}"), frames);
+    }
+}
+
+#[test]
 fn ctrl_c_leaves_what_is_asked_or_typed_and_then_the_program() {
     let mut screen = Screen::of_fruit();
     let control = |screen: &mut Screen| {

@@ -352,11 +352,12 @@ fn candidates(buffer: &mut Buffer, area: Rect, line: &CommandLine) {
         |at: usize| all[at..line.selected.min(all.len())].iter().map(|one| width(&one.name) + 2).sum::<usize>();
     let first = (0..=line.selected).find(|at| *at >= all.len() || before(*at) + 20 <= usize::from(area.width));
     for (at, one) in all.iter().enumerate().skip(first.unwrap_or(line.selected)) {
-        let style = if at == line.selected { BOLD.add_modifier(Modifier::REVERSED) } else { Style::new() };
-        x = draw_text(buffer, area, x, &one.name, style) + 2;
-        if x >= area.width {
+        // A piece of a name is none.
+        if x > 0 && usize::from(x) + width(&one.name) > usize::from(area.width) {
             break;
         }
+        let style = if at == line.selected { BOLD.add_modifier(Modifier::REVERSED) } else { Style::new() };
+        x = draw_text(buffer, area, x, &one.name, style) + 2;
     }
 }
 
