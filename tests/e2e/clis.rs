@@ -43,9 +43,10 @@ fn installed() -> Environment {
 fn what_is_missing_is_said_with_how_to_install_it() {
     let env = bare();
     insta::assert_snapshot!(env.run(&["cli", "list"]).whole(), @"
-    claude  -  -  not installed: `npm install -g @anthropic-ai/claude-code`
-    codex   -  -  not installed: `npm install -g @openai/codex`
-    gemini  -  -  not installed: `npm install -g @google/gemini-cli`
+    CLI     VERSION  INSTALLED  PATH
+    claude  -        -          not installed: `npm install -g @anthropic-ai/claude-code`
+    codex   -        -          not installed: `npm install -g @openai/codex`
+    gemini  -        -          not installed: `npm install -g @google/gemini-cli`
     ------- stderr -------
     ------- exit code 0 -------
     ");
@@ -67,6 +68,7 @@ fn what_is_missing_is_said_with_how_to_install_it() {
 fn installed_ones_are_told_by_their_files() {
     let env = installed();
     insta::assert_snapshot!(env.stable(&env.run(&["cli", "list"]).whole()), @"
+    CLI     VERSION  INSTALLED   PATH
     claude  2.1.328  npm-global  [TMP]/bin/claude
     codex   0.169.0  npm-global  [TMP]/bin/codex
     gemini  0.61.0   npm-local   [TMP]/user/.local/bin/gemini

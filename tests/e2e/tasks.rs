@@ -434,7 +434,8 @@ fn beyond_the_limit_tasks_wait_for_their_turn_or_are_refused() {
     let fifth = detach(&env, "claude", "true");
     assert_eq!(env.json(&["stop", &fifth])["tasks"][0]["outcome"], "signalled");
     let listed = env.run(&["task", "list"]).ok().stdout;
-    assert!(listed.lines().any(|line| line.contains(&fifth) && line.contains("stopped")), "{listed}");
+    let is_fifth = |line: &str| fifth.starts_with(line.split(' ').next().unwrap()) && line.contains("stopped");
+    assert!(listed.lines().skip(1).any(is_fifth), "{listed}");
     env.run(&["stop", &fourth, &first[1]]).ok();
     assert_eq!(env.run(&["task", "remove", &fifth]).code, 0);
     assert_eq!(env.run(&["task", "show", &fifth]).code, 2);

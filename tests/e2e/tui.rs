@@ -179,7 +179,8 @@ fn logs_have_the_whole_screen_one_by_one_and_together() {
     // All of them, with their names, as they are written.
     terminal.press("A");
     terminal.wait("both", |shown| shown.contains("once │ red") && shown.contains("web  │ tick"));
-    let newest = |shown: &str| shown.lines().filter_map(|line| line.split("tick ").nth(1)?.trim().parse::<u64>().ok()).max();
+    let newest =
+        |shown: &str| shown.lines().filter_map(|line| line.split("tick ").nth(1)?.trim().parse::<u64>().ok()).max();
     let before = newest(&terminal.shown()).unwrap_or(0);
     terminal.wait("new lines", |shown| newest(shown).is_some_and(|now| now > before + 2));
     // A process that is started anew goes on in it.
@@ -192,7 +193,8 @@ fn logs_have_the_whole_screen_one_by_one_and_together() {
     terminal.press("f");
     terminal.wait_for("following");
     terminal.press("t");
-    terminal.wait("times", |shown| shown.lines().any(|line| line.get(2..3) == Some(":") && line.contains("web  │ tick")));
+    terminal
+        .wait("times", |shown| shown.lines().any(|line| line.get(2..3) == Some(":") && line.contains("web  │ tick")));
     terminal.press("\u{1b}");
     terminal.wait_for("L log");
     quit(terminal);

@@ -159,6 +159,28 @@ fn up_waits_until_all_are_ready_and_ps_shows_their_ports() {
 }
 
 #[test]
+fn up_counts_what_is_scheduled_and_what_fails_after_it_was_ready() {
+    let project = Project::new(
+        "process \"nightly\" { command \"true\"; cron \"@daily\" }
+         process \"db\" { shell \"echo up; until [ -e go ]; do sleep 0.05; done; exit 4\"; ready line=\"up\" }
+         process \"web\" { shell \"touch go; sleep 0.5; echo late; exec sleep 1000\"; ready line=\"late\"; needs \"db\" }
+         process \"bar\" { shell \"printf '10 %%\\\\r\\\\033[2K100 %%\\\\n'\" }",
+    );
+    let up = project.run(&["up", "--wait", "--yes"]);
+    assert_eq!(up.code, 1, "{}", up.whole());
+    for line in
+        ["nightly scheduled, next run in ", "db ready", "web ready", "db failed: exit code 4 after it was ready"]
+    {
+        assert!(up.stdout.contains(line), "{line}: {}", up.whole());
+    }
+    let hint = "error: 1 of 4 failed\nhint: `aiw logs db` shows what it wrote; `db` is needed by `web`";
+    assert!(up.stderr.contains(hint), "{}", up.whole());
+    // What was written over is not shown.
+    assert_eq!(project.run(&["logs", "bar"]).ok().stdout, "100 %\n");
+    assert_eq!(project.run(&["logs", "bar", "--raw"]).ok().stdout, "10 %\r\u{1b}[2K100 %\n");
+}
+
+#[test]
 fn a_limit_that_nobody_can_keep_is_said_before_the_start() {
     let project = Project::new("process \"p\" { command \"sleep\" \"1000\"; limits cpu=50 }");
     let run = project.run(&["up", "-d", "--yes"]).ok();

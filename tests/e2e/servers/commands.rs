@@ -58,7 +58,8 @@ fn a_server_is_added_looked_at_called_and_removed() {
     assert_eq!((failed.code, failed.stderr.contains("not today")), (2, true));
     assert_eq!(env.run(&["mcp", "call", "test", "none"]).code, 2);
     assert!(env.run(&["mcp", "doctor"]).ok().stdout.contains("test: ready in "));
-    assert!(env.run(&["mcp", "list"]).ok().stdout.contains("14 tools"));
+    let listed = env.run(&["mcp", "list"]).ok().stdout;
+    assert!(listed.contains("LISTED") && listed.contains("test  aiw   enabled  14     yes     "), "{listed}");
     assert_eq!(env.run(&["mcp", "remove", "test"]).ok().stdout, "Removed `test`\n");
     assert_eq!(env.json(&["mcp", "list"])["servers"], json!([]));
     assert!(std::fs::read_dir(env.home().join("servers")).unwrap().next().is_none());

@@ -66,7 +66,7 @@ fn a_list_stays_within_its_limits_and_what_is_left_out_is_found_and_called() {
     assert_eq!(listed(&mut client), (first.clone(), tokens));
     assert_eq!(listed(&mut session(&servers, &[])), (first.clone(), tokens));
     // Both logs and status say what is left out, and why.
-    let why = "tokens, and";
+    let why = " left of 5000 (raise `mcp.list.tokens`)";
     until(|| servers.env.run(&["mcp", "logs", "aiw"]).ok().stdout.contains("the server `whale` are not listed"));
     let status = servers.env.json(&["mcp", "status"]);
     let of = |name: &str| status["servers"].as_array().unwrap().iter().find(|server| server["name"] == name).unwrap();
