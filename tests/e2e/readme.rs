@@ -13,7 +13,7 @@ const LOOKED_UP: [(&str, &str); 20] = [
     ("aiw budget", "names a group of commands"),
     ("aiw gateway serve --name editor -p deepseek", "serves until it is stopped"),
     ("aiw up", "shows what processes write until they end"),
-    ("aiw web --open", "serves until it is stopped"),
+    ("aiw web", "serves until it is stopped"),
     ("aiw plugin browse", "is a screen"),
     ("aiw tui providers", "is a screen"),
     ("aiw top", "is a screen"),
@@ -34,12 +34,9 @@ const LOOKED_UP: [(&str, &str); 20] = [
 
 /// The lines that install a release. They are not run here: `cargo xtask dist --check` installs from local files in each of
 /// these ways, in systems without a compiler.
-const INSTALLS: [&str; 5] = [
-    "npm install -g aiw",
-    "uv tool install agentic-warden",
+const INSTALLS: [&str; 2] = [
     "sudo apt install ./aiw_0.7.0_amd64.deb",
-    "brew install ./aiw.rb",
-    "sh install.sh",
+    "uv tool install ./agentic_warden-0.7.0-py3-none-manylinux_2_28_x86_64.whl",
 ];
 
 /// The commands of the README: those of its blocks, and those in its text.
@@ -88,7 +85,8 @@ fn each_command_of_the_readme_works_as_printed() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     // The reasons come first, and what they show works once the rest was done.
     let (reasons, rest) = readme.split_once("\n## Install\n").unwrap();
-    let all = commands(&[rest, reasons].concat());
+    let recipes = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/recipes.md")).unwrap();
+    let all = commands(&[rest, &recipes, reasons].concat());
     assert!(all.len() > 35, "{all:#?}");
     let (env, _clis) = FakeClis::environment();
     let market = Market::new(env.path("official"), "claude-plugins-official");
@@ -114,7 +112,7 @@ fn each_command_of_the_readme_works_as_printed() {
         if let ["provider", "add", name, ..] = words[..] {
             // It asks for the token, and doesn't show it.
             let mut terminal = Terminal::start(&env, &words);
-            terminal.wait_for("oken");
+            terminal.wait_for("API key");
             terminal.press("not-a-key\r");
             assert!(terminal.ends().success(), "{}", terminal.shown());
             assert!(!terminal.shown().contains("not-a-key"));
