@@ -24,6 +24,8 @@ pub(crate) enum PromptReply {
     Selected(usize),
     Marked(Vec<usize>),
     Text(String),
+    /// The question before is answered again.
+    Back,
 }
 
 /// A question, and where its answer goes. If it is dropped, the answer is no.
@@ -33,5 +35,7 @@ pub(crate) struct Prompt {
     pub(crate) question: String,
     /// The lines that decide the answer, clean.
     pub(crate) lines: Vec<String>,
+    /// Whether there is a question before it that can be answered again.
+    pub(crate) can_go_back: bool,
     pub(crate) reply_sender: oneshot::Sender<PromptReply>,
 }

@@ -1,7 +1,8 @@
 //! The person at the screen, as verbs see them: who answers, and who is told.
 
 use aiw_core::{
-    Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret, frame_line, quote_line, quote_lines,
+    Choice, Diagnostic, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Rewind, Secret, frame_line,
+    quote_line, quote_lines,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -23,6 +24,8 @@ pub(crate) struct TuiPrompter {
     steps: Mutex<Vec<String>>,
     done: Mutex<Vec<String>>,
     failed: Mutex<Vec<String>>,
+    /// How many questions were answered that can be answered again; none where the verb can't go back.
+    answered: Mutex<Option<usize>>,
 }
 
 impl TuiPrompter {
@@ -34,7 +37,27 @@ impl TuiPrompter {
             steps: Mutex::default(),
             done: Mutex::default(),
             failed: Mutex::default(),
+            answered: Mutex::default(),
         }
+    }
+
+    /// Runs questions, with Esc leading to the one before.
+    pub(crate) async fn rewind<T, E: Diagnostic>(
+        &self,
+        questions: impl AsyncFn(&Rewind<'_>) -> Result<T, E>,
+        is_back: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
+        *self.answered.lock() = Some(0);
+        let rewind = Rewind::new(self, self);
+        let ended = rewind.run(async || questions(&rewind).await, is_back).await;
+        *self.answered.lock() = None;
+        ended
+    }
+
+    /// Takes note of an answer, or that the one before it is given again.
+    fn count(&self, is_back: bool) {
+        let mut answered = self.answered.lock();
+        *answered = answered.map(|count| if is_back { count.saturating_sub(1) } else { count + 1 });
     }
 
     /// Returns what was done and noted, for a line at the end.
@@ -66,15 +89,19 @@ impl TuiPrompter {
             kind: form,
             question: clean(question, MAX_QUESTION_LEN),
             lines,
+            can_go_back: self.answered.lock().is_some_and(|count| count > 0),
             reply_sender: answer,
         });
-        given.await.map_err(|_| PromptError::Declined)
+        // A no is an answer too.
+        let reply = given.await.map_err(|_| PromptError::Declined);
+        self.count(matches!(reply, Ok(PromptReply::Back)));
+        reply.and_then(|reply| if reply == PromptReply::Back { Err(PromptError::Back) } else { Ok(reply) })
     }
 
     async fn typed(&self, form: PromptKind, question: &str, lines: Vec<String>) -> Result<Option<String>, PromptError> {
         match self.put(form, question, lines).await? {
             PromptReply::Text(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-            PromptReply::Confirmed | PromptReply::Selected(_) | PromptReply::Marked(_) => Ok(None),
+            PromptReply::Confirmed | PromptReply::Selected(_) | PromptReply::Marked(_) | PromptReply::Back => Ok(None),
         }
     }
 
@@ -113,18 +140,6 @@ impl TuiPrompter {
         let shown = values.iter().map(|value| value.map_or_else(|| "(no value)".to_owned(), |value| quote_line(value)));
         let place = self.selected(words, lines, shown.collect()).await?;
         Ok(values.get(place).copied().flatten().map(Secret::new))
-    }
-
-    /// Asks for one of these by its name; each option is a name and a label.
-    pub(crate) async fn choose_one(
-        &self,
-        words: &str,
-        options: &[(String, String)],
-    ) -> Result<Option<String>, PromptError> {
-        let width = options.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-        let shown = options.iter().map(|(name, label)| quote_line(&format!("{name:width$}  {label}"))).collect();
-        let place = self.selected(words, Vec::new(), shown).await?;
-        Ok(options.get(place).map(|(name, _)| name.clone()))
     }
 
     /// Asks for one of these. Returns its index.

@@ -47,6 +47,7 @@ pub(super) struct Dialog {
     /// The lines that decide the answer, clean.
     lines: Vec<String>,
     asker: Asker,
+    can_go_back: bool,
     /// The text that is typed, or the letters that narrow the answers.
     typed: String,
     /// Whether more was typed than is kept. A piece of a key is not a key, so it does not count as an answer.
@@ -80,6 +81,7 @@ impl Dialog {
             question,
             lines,
             asker,
+            can_go_back: false,
             typed: String::new(),
             is_too_long: false,
             selected: 0,
@@ -92,8 +94,8 @@ impl Dialog {
     }
 
     pub(super) fn from_prompt(prompt: Prompt) -> Self {
-        let Prompt { kind, question, lines, reply_sender } = prompt;
-        Self::new(kind, question, lines, Asker::Job(reply_sender))
+        let Prompt { kind, question, lines, can_go_back, reply_sender } = prompt;
+        Self { can_go_back, ..Self::new(kind, question, lines, Asker::Job(reply_sender)) }
     }
 
     /// Returns the question before an action.
@@ -157,13 +159,16 @@ impl Dialog {
             Command::Yes => self.is_offered,
             Command::Accept if !self.options().is_empty() => self.is_offered,
             Command::Toggle => self.kind == PromptKind::Confirm || is_multiple,
-            Command::Back => self.kind != PromptKind::Confirm,
+            Command::Back => self.can_go_back || self.kind != PromptKind::Confirm,
             Command::Move => !self.is_line(),
             Command::Edit => false,
             _ => true,
         };
         let shown = self.table().iter().filter(|binding| !binding.name.is_empty()).filter(can);
-        let mut hints: Vec<_> = shown.map(|binding| (binding.hint_label(), binding.name)).collect();
+        let name = |binding: &Binding| {
+            if binding.command == Command::Back && self.can_go_back { "back" } else { binding.name }
+        };
+        let mut hints: Vec<_> = shown.map(|binding| (binding.hint_label(), name(binding))).collect();
         // The answers first.
         hints.sort_by_key(|(label, _)| ["↑↓", "←→"].contains(label));
         hints
@@ -208,7 +213,8 @@ impl Dialog {
     pub(super) fn handle_key(&mut self, key: KeyEvent) -> DialogState {
         let command = keys::find(&[self.table()], key);
         if command == Some(Command::Back) {
-            return DialogState::Done;
+            let goes_back = self.can_go_back && key.code == KeyCode::Esc;
+            return if goes_back { self.answer(PromptReply::Back) } else { DialogState::Done };
         }
         match self.kind {
             PromptKind::Confirm => self.handle_confirm(command, key.code),
@@ -407,6 +413,7 @@ mod tests {
                 kind: form,
                 question: "Key:".to_owned(),
                 lines: Vec::new(),
+                can_go_back: false,
                 reply_sender: answer,
             });
             let area = Rect::new(0, 0, 80, 10);

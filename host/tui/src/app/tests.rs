@@ -176,7 +176,13 @@ impl Screen {
     fn ask(&mut self, form: PromptKind, lines: usize) -> tokio::sync::oneshot::Receiver<PromptReply> {
         let (answer, given) = tokio::sync::oneshot::channel();
         let lines = (0..lines).map(|n| format!("line {n}")).collect();
-        self.app.handle_prompt(Prompt { kind: form, question: "Really?".into(), lines, reply_sender: answer });
+        self.app.handle_prompt(Prompt {
+            kind: form,
+            question: "Really?".into(),
+            lines,
+            can_go_back: false,
+            reply_sender: answer,
+        });
         given
     }
 }
@@ -882,6 +888,43 @@ fn a_job_asks_on_the_screen_and_what_it_notes_is_part_of_the_question() {
     prompt.reply_sender.send(PromptReply::Text("hush".into())).unwrap();
     let given = job.join().unwrap().unwrap();
     assert_eq!((given[0].0.as_str(), given[0].1.expose()), ("TOKEN", "hush"));
+}
+
+#[test]
+fn esc_leads_to_the_question_before_and_the_answers_before_that_are_kept() {
+    use aiw_core::{PromptError, Prompter};
+    let (sender, asked) = std::sync::mpsc::channel();
+    let way = JobHandle { report: Arc::new(drop), prompt: Arc::new(move |prompt| drop(sender.send(prompt))) };
+    let person = TuiPrompter::new(&way);
+    let job = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let questions = async |ask: &aiw_core::Rewind<'_>| {
+            let name = ask.text("Name").await?;
+            let is_good = ask.ask_yes_no("Good?", false).await?;
+            Ok::<_, PromptError>((name, is_good, ask.text("Why").await?))
+        };
+        runtime.block_on(person.rewind(questions, |e| matches!(e, PromptError::Back)))
+    });
+    let mut screen = Screen::of_fruit();
+    let steps = [
+        ("Name", "fig", KeyCode::Enter),
+        ("Good?", "", KeyCode::Esc),
+        ("Name", "date", KeyCode::Enter),
+        ("Good?", "", KeyCode::Char('y')),
+        ("Why", "", KeyCode::Esc),
+        ("Good?", "", KeyCode::Char('n')),
+        ("Why", "sweet", KeyCode::Enter),
+    ];
+    for (question, keys, last) in steps {
+        let prompt = asked.recv().unwrap();
+        assert_eq!(prompt.question, question);
+        screen.app.handle_prompt(prompt);
+        let frame = screen.frame();
+        assert_eq!(frame.contains("Esc back"), question != "Name", "{frame}");
+        screen.keys(keys);
+        screen.key(last);
+    }
+    assert_eq!(job.join().unwrap().unwrap(), (Some("date".into()), false, Some("sweet".into())));
 }
 
 /// A key, in any state.

@@ -1,7 +1,7 @@
 //! A new task: its CLI and its provider are chosen, and its prompt is typed.
 
 use aiw_app::runs;
-use aiw_core::{CliKind, Prompter};
+use aiw_core::{Choice, CliKind, PromptError, Prompter};
 use aiw_home::CLI_LOGIN_NAME;
 use aiw_launch::{RunRequest, SearchPath, detect};
 
@@ -12,18 +12,30 @@ use crate::prompter::TuiPrompter;
 /// Asks for a task in the client's directory, and starts it. Returns what was done.
 pub(super) fn start(ground: &AppContext, person: &TuiPrompter) -> Result<String, String> {
     let home = ground.home();
-    let clis = detect(&SearchPath::from_context(home.context()), Some(home));
-    let installed = clis.iter().filter(|cli| cli.path.is_some());
-    let options: Vec<(String, String)> =
-        installed.map(|cli| (cli.kind.to_string(), cli.version.clone().unwrap_or_default())).collect();
-    if options.is_empty() {
-        return Err("no AI CLI is installed; the status page says how to install one".to_owned());
+    let clis: Vec<(CliKind, String)> = detect(&SearchPath::from_context(home.context()), Some(home))
+        .iter()
+        .filter(|cli| cli.path.is_some())
+        .map(|cli| (cli.kind, cli.version.clone().unwrap_or_default()))
+        .collect();
+    if clis.is_empty() {
+        return Err("no AI CLI is installed; the Status screen says how to install one".to_owned());
     }
-    let chosen = ground.block_on(person.choose_one("Which CLI does the task run in?", &options))?;
-    let cli = chosen.unwrap_or_default().parse::<CliKind>().map_err(|e| error_line(&e))?;
-    let providers = providers(ground, cli)?;
-    let provider = ground.block_on(person.choose_one(&format!("Which provider does {cli} use?"), &providers))?;
-    let Some(prompt) = ground.block_on(person.text(&format!("What is {cli} to do?")))? else {
+    let providers: Vec<Vec<(String, String)>> =
+        clis.iter().map(|(cli, _)| providers(ground, *cli)).collect::<Result<_, _>>()?;
+    let ask = async |ask: &aiw_core::Rewind<'_>| {
+        let options = clis.iter().map(|(cli, version)| format!("{cli}  {version}")).collect();
+        let at = ask.select(&choice("cli", "Which CLI does the task run in?".to_owned(), options)).await?;
+        let (cli, known) = clis.get(at).zip(providers.get(at)).ok_or(PromptError::Declined)?;
+        let width = known.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let options = known.iter().map(|(name, label)| format!("{name:width$}  {label}")).collect();
+        let question = format!("Which provider does {} use?", cli.0);
+        let at = ask.select(&choice("provider", question, options)).await?;
+        let provider = known.get(at).map(|(name, _)| name.clone());
+        let prompt = ask.text(&format!("What is {} to do?", cli.0)).await?;
+        Ok((cli.0, provider, prompt))
+    };
+    let asked = ground.block_on(person.rewind(ask, |e| matches!(e, PromptError::Back)))?;
+    let (cli, provider, Some(prompt)) = asked else {
         return Ok("nothing was started: there is no prompt".to_owned());
     };
     let request =
@@ -33,6 +45,12 @@ pub(super) fn start(ground: &AppContext, person: &TuiPrompter) -> Result<String,
     let notes = prepared.notes.clone();
     let task = runs::start(&ground.client, prepared, true).map_err(|e| error_line(&e))?;
     Ok([vec![format!("started {}", task.id)], notes].concat().join("; "))
+}
+
+fn choice(name: &'static str, question: String, options: Vec<String>) -> Choice {
+    let short_question = name.to_owned();
+    let (flag, hidden_digests) = (String::new(), Vec::new());
+    Choice { name, question, short_question, options, optional: false, flag, hidden_digests }
 }
 
 /// Returns what a CLI can use: the default first, then its own configuration, providers and pools.

@@ -6,7 +6,9 @@ use aiw_app::feed::Topic;
 use aiw_app::phrases::{elapsed_since_rfc3339, format_ago};
 use aiw_app::{budgets, pools};
 use aiw_core::provider::KeyState;
-use aiw_core::{CliKind, Family, Plan, PromptError, Prompter, ProviderName, Reporter, is_valid_model_name, pluralize};
+use aiw_core::{
+    CliKind, Diagnostic, Family, Plan, PromptError, Prompter, ProviderName, Reporter, is_valid_model_name, pluralize,
+};
 use aiw_home::{ModelRole, SecretRef};
 use aiw_providers::{
     NewTokenSource, PoolSummary, ProviderChanges, ProviderDetails, ProviderError, ProviderSummary, Providers as Verbs,
@@ -122,7 +124,12 @@ impl Page for ProvidersPage {
                 added(&format!("changed {name}"), &changed.notes)
             }
             'n' => {
-                let new = ground.block_on(verbs.add(None, &ProviderChanges::default(), person, person))?;
+                let changes = ProviderChanges::default();
+                let add = person.rewind(
+                    async |ask| verbs.add(None, &changes, ask, ask).await,
+                    |e| matches!(e.prompt_error(), Some(PromptError::Back)),
+                );
+                let new = ground.block_on(add)?;
                 added(&format!("added {}", new.provider.name), &new.notes)
             }
             'w' => {
