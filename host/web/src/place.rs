@@ -101,28 +101,6 @@ impl StartDirectory {
     }
 }
 
-/// The port that the dashboard of a home keeps, so that a bookmark and a tunnel do. No well-known one: that would be the
-/// origin of whatever had it before, whose service worker and cached files a browser keeps.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct LastPort {
-    port: u16,
-}
-
-impl LastPort {
-    fn path(home: &Home) -> PathBuf {
-        home.web().join("port.json")
-    }
-
-    fn read(home: &Home) -> Option<u16> {
-        let bytes = read_capped(&Self::path(home), 256).ok()??;
-        serde_json::from_slice(&bytes).ok().map(|last: Self| last.port)
-    }
-
-    pub(crate) fn write(home: &Home, port: u16) -> Result<(), HomeError> {
-        replace(&Self::path(home), &serde_json::to_vec(&Self { port }).unwrap_or_default(), Mode::Private)
-    }
-}
-
 /// Returns the address of the page with a code that is good once, for a minute, and the project that it opens: the
 /// directory that the home is seen from.
 ///
@@ -137,16 +115,14 @@ pub(crate) fn new_address(access: &Access, home: &Home) -> Result<String, HomeEr
     Ok(format!("{}/#code={}{project}", access.origin(), access.new_code()?))
 }
 
-/// Returns the address to listen on: the wanted port, else the one of the last time if it is free, else one that the system
-/// chooses; 0 chooses anew.
+/// Returns the address to listen on: the wanted port, or one that the system chooses. A usual port would be the origin of
+/// whatever had it before, whose service worker and cached files a browser keeps.
 ///
 /// # Errors
 ///
 /// The wanted port is taken.
-pub(crate) fn listen_address(home: &Home, wanted: Option<u16>) -> Result<SocketAddr, WebError> {
-    let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let last = || LastPort::read(home).filter(|port| *port != 0 && TcpListener::bind(at(*port)).is_ok());
-    let address = at(wanted.or_else(last).unwrap_or(0));
+pub(crate) fn listen_address(wanted: Option<u16>) -> Result<SocketAddr, WebError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, wanted.unwrap_or(0)));
     match TcpListener::bind(address) {
         Ok(_) => Ok(address),
         Err(source) if source.kind() == io::ErrorKind::AddrInUse => Err(ListenError::InUse { address, source }.into()),
@@ -226,7 +202,7 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
             StartDirectory::here(home)?;
             // Those of a socket that is closed are good for nothing.
             revoke_all(home)?;
-            WEB_DAEMON.start(home, aiw, Some(listen_address(home, port)?))?;
+            WEB_DAEMON.start(home, aiw, Some(listen_address(port)?))?;
         }
     }
     let begun = Instant::now();

@@ -34,9 +34,7 @@ use crate::assets::{PAGE_FILES, find_file};
 use crate::error::WebError;
 use crate::openapi::description;
 use crate::person::WebPrompter;
-use crate::place::{
-    DashboardLock, LastPort, StartDirectory, WebEndpoint, listen_address, new_address, supervised_socket,
-};
+use crate::place::{DashboardLock, StartDirectory, WebEndpoint, listen_address, new_address, supervised_socket};
 use crate::progress::PageProgress;
 use crate::projects::Projects;
 use crate::routes::route_table;
@@ -141,7 +139,7 @@ impl WebServer {
     /// The wanted port is taken, or the home can't be written.
     pub async fn bind(app: Arc<App>, port: Option<u16>, options: WebOptions) -> Result<Option<Self>, WebError> {
         let Some(serving) = DashboardLock::try_acquire(app.home())? else { return Ok(None) };
-        let listener = Listener::bind(listen_address(app.home(), port)?).await?;
+        let listener = Listener::bind(listen_address(port)?).await?;
         // Those of a socket that is closed are good for nothing.
         revoke_all(app.home())?;
         let socket = new_socket_name(app.home())?;
@@ -191,7 +189,6 @@ impl WebServer {
     /// The home can't be written.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), WebError> {
         let Self { listener, place, shared, serving } = self;
-        LastPort::write(shared.app.home(), place.port)?;
         place.write(shared.app.home())?;
         let watched = shared.app.feed().changes(&[])?;
         watched.follow_file(&WebEndpoint::path(shared.app.home()));

@@ -17,7 +17,7 @@ pub struct WebArgs {
     /// Serve it in the background
     #[arg(short = 'd', long)]
     pub detach: bool,
-    /// Listen on this port; 0 for another free one [default: that of the last time, else a free one]
+    /// Listen on this port [default: a free one]
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 }
