@@ -289,7 +289,7 @@ fn a_server_is_hidden_from_clients_and_offered_again() {
     terminal.wait_for("two");
     terminal.press("j");
     terminal.press("e");
-    terminal.wait_for("hidden");
+    terminal.wait_for("disabled");
     let is_on = |env: &Environment| env.json(&["mcp", "list"])["servers"][1]["enabled"] == json!(true);
     until(|| !is_on(&env));
     terminal.press("e");
@@ -317,13 +317,13 @@ fn a_provider_is_added_by_questions_and_its_key_is_never_shown() {
     take(&mut terminal);
     terminal.wait_for("Model (empty");
     terminal.press("\r");
-    terminal.wait_for("Keep its key out of the CLIs?");
-    terminal.press("n");
-    terminal.wait_for("Token");
+    terminal.wait_for("API key of `mine`");
     terminal.press("sk-typed-canary");
     terminal.wait_for("***");
     assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
     terminal.press("\r");
+    terminal.wait_for("Hide the key from the CLIs?");
+    terminal.press("n");
     terminal.wait("the list", |shown| shown.contains("added mine") && shown.contains("ready"));
     terminal.press("m");
     terminal.wait_for("mine is the default of");
@@ -365,7 +365,7 @@ fn a_provider_is_edited_by_questions_and_who_types_nothing_leaves_it_as_it_is() 
     assert_eq!((&now["base_urls"]["openai"], &now["secret"]), (&json!("https://a.test/v1"), &json!("set")));
     // A dash takes away. Its key does not move to another address: it is asked for again.
     answer(&mut terminal, ["https://b.test/v1", "-", ""]);
-    terminal.wait_for("Key for https://b.test (the old key does not go there");
+    terminal.wait_for("API key for https://b.test (the old key does not go there");
     terminal.press("sk-canary-b");
     terminal.wait_for("***");
     terminal.press("\r");
