@@ -102,16 +102,17 @@ fn what_a_component_may_do_is_shown_before_it_is_added() {
         "{lock}"
     );
     insta::assert_snapshot!(whole(&env, &env.run(&["extension", "list"])), @"
-    market-github       0.1.0  bundled    GitHub repositories
-    market-local        0.1.0  bundled    Directories on this machine
-    market-remote       0.1.0  bundled    Git repositories and JSON URLs
-    provider-anthropic  0.1.0  bundled    Anthropic
-    provider-gateway    0.1.0  bundled    Gateways, compatible providers and local servers
-    provider-google     0.1.0  bundled    Google Gemini API
-    provider-openai     0.1.0  bundled    OpenAI
-    registry-official   0.1.0  bundled    The official MCP registry
-    registry-smithery   0.1.0  bundled    Smithery
-    acme-index          0.1.0  installed  Acme plugin index
+    ID                  VERSION  STATE      LABEL
+    market-github       0.1.0    bundled    GitHub repositories
+    market-local        0.1.0    bundled    Directories on this machine
+    market-remote       0.1.0    bundled    Git repositories and JSON URLs
+    provider-anthropic  0.1.0    bundled    Anthropic
+    provider-gateway    0.1.0    bundled    Gateways, compatible providers and local servers
+    provider-google     0.1.0    bundled    Google Gemini API
+    provider-openai     0.1.0    bundled    OpenAI
+    registry-official   0.1.0    bundled    The official MCP registry
+    registry-smithery   0.1.0    bundled    Smithery
+    acme-index          0.1.0    installed  Acme plugin index
     ------- stderr -------
     ------- exit code 0 -------
     ");

@@ -20,7 +20,8 @@ fn a_plugin_goes_from_search_to_remove() {
         ("other", json!({"other": {"command": "true"}})),
     ]);
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "search", "tools"])), @"
-      tools@m  mcp  The plugin tools
+      PLUGIN   BRINGS  DESCRIPTION
+      tools@m  mcp     The plugin tools
     ------- stderr -------
     marketplace `claude-plugins-official` is not fetched yet: `aiw plugin marketplace update claude-plugins-official`
     ------- exit code 0 -------

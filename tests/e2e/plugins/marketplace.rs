@@ -169,6 +169,7 @@ fn the_same_name_from_the_same_source_updates_and_from_another_fails() {
 fn default_markets_are_present_not_fetched_and_removable() {
     let env = Environment::new();
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "marketplace", "list"])), @"
+    NAME                     SOURCE                                     PLUGINS
     claude-plugins-official  github:anthropics/claude-plugins-official  not fetched yet
     aiw-official             github:putao520/aiw-plugins                off
     ------- stderr -------
@@ -206,7 +207,8 @@ fn a_market_that_is_removed_leaves_its_installed_plugins_and_says_so() {
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list"])), @"
-    a@m  1.0.0  a
+    PLUGIN  VERSION  SERVERS  STATE
+    a@m     1.0.0    a
     ------- stderr -------
     ------- exit code 0 -------
     ");

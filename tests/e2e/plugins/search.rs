@@ -41,7 +41,8 @@ fn a_plugin_without_servers_is_hidden_and_says_what_it_brings() {
         .entry(json!({"name": "b", "source": "./plugins/b"}));
     env.run(&["plugin", "marketplace", "update", "m"]).ok();
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "search"])), @"
-      a@m  mcp  The plugin a
+      PLUGIN  BRINGS  DESCRIPTION
+      a@m     mcp     The plugin a
     ------- stderr -------
     hidden: 1 without MCP servers (`--all` shows them)
     marketplace `claude-plugins-official` is not fetched yet: `aiw plugin marketplace update claude-plugins-official`
@@ -205,7 +206,8 @@ fn a_429_ends_the_round_and_is_said() {
     ");
     assert!(server.seen().len() < 60, "the round went on: {}", server.seen().len());
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "search"])), @"
-      local@m  mcp  The plugin local
+      PLUGIN   BRINGS  DESCRIPTION
+      local@m  mcp     The plugin local
     ------- stderr -------
     hidden: 100 not yet inspected (`--all` shows them)
     ------- exit code 0 -------
@@ -266,7 +268,8 @@ fn what_is_installed_was_inspected() {
     ");
     install(&env, "r");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "search"])), @"
-    ✓ r@m  mcp skills
+      PLUGIN  BRINGS      DESCRIPTION
+    ✓ r@m     mcp skills
     ------- stderr -------
     ------- exit code 0 -------
     ");

@@ -263,7 +263,8 @@ fn what_is_not_set_is_said_under_one_name_until_it_is_set() {
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list"])), @"
-    p@m  1.0.0  s  not set: REGION, directory, pin
+    PLUGIN  VERSION  SERVERS  STATE
+    p@m     1.0.0    s        not set: REGION, directory, pin
     ------- stderr -------
     ------- exit code 0 -------
     ");
