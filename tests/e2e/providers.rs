@@ -474,7 +474,7 @@ fn secrets_are_kept_listed_by_name_and_never_shown() {
     env.set("FROM", "canary-two");
     env.run(&["secret", "set", "two", "--env", "FROM"]).ok();
     let list = env.run(&["secret", "list"]).ok();
-    assert_eq!(list.stdout, "one\ntwo\n");
+    assert_eq!(list.stdout, "NAME\none\ntwo\n");
     let key = json!({"url": "https://mcp.example.com", "headers": {"X-Key": "${secret:one}"}});
     let servers = json!({"mcpServers": {"far": key, "near": {"command": "x"}}});
     fs::write(env.home().join("mcp.json"), servers.to_string()).unwrap();

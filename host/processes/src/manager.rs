@@ -463,7 +463,9 @@ impl Manager {
         let loaded = self
             .load()
             .or_else(|e| if self.process_info(id).is_some() { Ok(LoadedDefinitions::default()) } else { Err(e) })?;
-        self.get_loaded(&loaded, id)
+        let mut status = self.get_loaded(&loaded, id)?;
+        self.set_next_runs(&loaded, std::slice::from_mut(&mut status));
+        Ok(status)
     }
 
     /// Whether a process runs, or will soon.

@@ -163,7 +163,7 @@ fn up_counts_what_is_scheduled_and_what_fails_after_it_was_ready() {
     let project = Project::new(
         "process \"nightly\" { command \"true\"; cron \"@daily\" }
          process \"db\" { shell \"echo up; until [ -e go ]; do sleep 0.05; done; exit 4\"; ready line=\"up\" }
-         process \"web\" { shell \"touch go; sleep 0.5; echo late; exec sleep 1000\"; ready line=\"late\"; needs \"db\" }
+         process \"web\" { shell \"sleep 2; touch go; sleep 1; echo late; exec sleep 1000\"; ready line=\"late\"; needs \"db\" }
          process \"bar\" { shell \"printf '10 %%\\\\r\\\\033[2K100 %%\\\\n'\" }",
     );
     let up = project.run(&["up", "--wait", "--yes"]);
