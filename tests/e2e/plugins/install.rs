@@ -93,13 +93,15 @@ fn a_plugin_goes_from_search_to_remove() {
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list"])), @"
-    tools@m  1.0.0  words, tracker  not set: T_TOKEN
+    PLUGIN   VERSION  SERVERS         STATE
+    tools@m  1.0.0    words, tracker  not set: T_TOKEN
     ------- stderr -------
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list", "--available"])), @"
-      other@m  mcp  The plugin other
-    ✓ tools@m  mcp  The plugin tools
+      PLUGIN   BRINGS  DESCRIPTION
+      other@m  mcp     The plugin other
+    ✓ tools@m  mcp     The plugin tools
     ------- stderr -------
     marketplace `claude-plugins-official` is not fetched yet: `aiw plugin marketplace update claude-plugins-official`
     ------- exit code 0 -------
@@ -113,7 +115,8 @@ fn a_plugin_goes_from_search_to_remove() {
     let settings: Value = serde_json::from_str(&env.read("settings.json")).unwrap();
     assert_eq!(settings["enabledPlugins"], json!({"tools@m": false}));
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list"])), @"
-    tools@m  1.0.0  words, tracker  disabled; not set: T_TOKEN
+    PLUGIN   VERSION  SERVERS         STATE
+    tools@m  1.0.0    words, tracker  disabled; not set: T_TOKEN
     ------- stderr -------
     ------- exit code 0 -------
     ");

@@ -49,8 +49,9 @@ fn a_plugin_without_servers_is_hidden_and_says_what_it_brings() {
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "search", "--all"])), @"
-      a@m  mcp                               The plugin a
-      b@m  skills commands agents hooks lsp
+      PLUGIN  BRINGS                            DESCRIPTION
+      a@m     mcp                               The plugin a
+      b@m     skills commands agents hooks lsp
     ------- stderr -------
     marketplace `claude-plugins-official` is not fetched yet: `aiw plugin marketplace update claude-plugins-official`
     ------- exit code 0 -------
@@ -279,7 +280,8 @@ fn what_is_installed_was_inspected() {
     env.run(&["plugin", "marketplace", "remove", "m"]).ok();
     env.run(&["plugin", "marketplace", "add", &market.root().display().to_string(), "--no-inspect"]).ok();
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "search"])), @"
-    ✓ r@m  mcp
+      PLUGIN  BRINGS  DESCRIPTION
+    ✓ r@m     mcp
     ------- stderr -------
     ------- exit code 0 -------
     ");
