@@ -53,6 +53,7 @@ fn roles_of_all_folders_are_listed_by_what_counts() {
         user(&env, "file-name", "---\nname: tester\ndescription: |\n  Tests\n  it\ntools: Read\n---\nYou test.\n");
     env.run(&["trust", "add", "--yes", &env.path("").display().to_string()]).ok();
     insta::assert_snapshot!(env.stable(&env.run(&["role", "list"]).ok().whole()), @"
+    NAME      SOURCE   DESCRIPTION
     broken    aiw      (broken)
     reviewer  aiw      Reviews code
     reviewer  project  (not used: `[TMP]/aiw/role/reviewer.md` takes precedence)
@@ -79,6 +80,7 @@ fn roles_of_a_project_that_is_not_trusted_are_shown_as_such() {
     let env = Environment::cold();
     project(&env, "theirs", "---\nname: theirs\ndescription: Helps\n---\nx");
     insta::assert_snapshot!(env.stable(&env.run(&["role", "list"]).ok().whole()), @"
+    NAME    SOURCE   DESCRIPTION
     theirs  project  (not used: the directory is not trusted)
     ------- stderr -------
     `aiw trust add` lets the roles of this directory be used

@@ -333,7 +333,7 @@ fn servers_whose_names_look_alike_have_each_their_number_and_say_whose_they_are(
     let registry = Registry::start(vec![of("io.github.Acme/weather", "Acme"), of("io.github.acme/weather", "acme")]);
     let env = machine(&registry.url());
     let run = env.run(&["mcp", "search", "weather"]).ok();
-    let lines: Vec<&str> = run.stdout.lines().collect();
+    let lines: Vec<&str> = run.stdout.lines().skip(1).collect();
     assert!(lines.len() == 2 && lines[0].starts_with("1  io.github.acme/weather "), "{}", run.whole());
     assert!(lines[1].starts_with("2  io.github.Acme/weather "), "{}", run.whole());
     let said = "note: 2 looks like 1: it is `io.github.Acme/weather` of registry-official, published by `io.github.Acme`, \

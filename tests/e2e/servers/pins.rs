@@ -58,7 +58,7 @@ fn a_change_is_shown_and_accepted_on_the_screen() {
     let blocked = || servers.env.json(&["mcp", "status"])["servers"][0]["blocked"].clone();
     assert_eq!(blocked(), json!(["changes"]));
     let mut terminal = Terminal::start(&servers.env, &["tui", "mcp"]);
-    terminal.wait_for("to approve");
+    terminal.wait_for("blocked");
     terminal.press("t");
     terminal.wait_for("blocked: a shows why");
     for answer in ["n", "y"] {
