@@ -252,7 +252,8 @@ async fn what_is_declared_is_listed_and_shown_without_its_keys() {
     fs::write(client.home().mcp_path(), json!({"mcpServers": file}).to_string()).unwrap();
     let listed = value(list(&client, &person).unwrap());
     let entry = json!({"name": "good", "scope": "aiw", "transport": "stdio", "target": "serve --all", "enabled": true,
-        "plugin": null, "tools": null, "error": null});
+        "state": "enabled", "unapproved": 0,
+        "listed": null, "listing": null, "plugin": null, "tools": null, "error": null});
     assert_eq!((&listed["servers"][0], &listed["problems"]), (&entry, &json!([])));
     assert!(listed["servers"][1]["error"].as_str().unwrap().contains("SSE"), "{listed}");
     let shown = value(show(&client, "good", &person).unwrap());
