@@ -1,5 +1,7 @@
 //! Going back to an earlier question: the questions begin anew, and those before it are answered as they were.
 
+use std::any::Any;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -7,24 +9,13 @@ use parking_lot::Mutex;
 
 use crate::{BrowserStep, Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret};
 
-/// What was answered to one question.
-#[derive(Clone)]
-enum Reply {
-    Text(Option<String>),
-    Names(Option<Vec<String>>),
-    Secret(Option<Secret>),
-    YesNo(bool),
-    /// One of several, or none of them.
-    Selected(Option<usize>),
-}
-
 /// A person who may go back, over one who answers [`PromptError::Back`]. It also hides what is reported while questions
 /// are answered as before.
 pub struct Rewind<'a> {
     prompter: &'a dyn Prompter,
     reporter: &'a dyn Reporter,
-    /// The answers so far.
-    replies: Mutex<Vec<Reply>>,
+    /// The answers so far, of whatever type their questions have.
+    replies: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
     /// How many of them were given again since the questions began.
     given: AtomicUsize,
 }
@@ -55,16 +46,22 @@ impl<'a> Rewind<'a> {
         self.given.load(Ordering::Relaxed) < self.replies.lock().len()
     }
 
-    /// The next answer of before; `None` if the person is to be asked.
-    fn next(&self) -> Option<Reply> {
-        let reply = self.replies.lock().get(self.given.load(Ordering::Relaxed)).cloned()?;
+    /// Returns the answer of before, or asks and keeps the answer.
+    async fn replayed<T: Clone + Send + Sync + 'static>(
+        &self,
+        ask: impl Future<Output = Result<T, PromptError>>,
+    ) -> Result<T, PromptError> {
+        let known = self.replies.lock().get(self.given.load(Ordering::Relaxed)).cloned();
+        let reply = match known.and_then(|reply| reply.downcast_ref::<T>().cloned()) {
+            Some(reply) => reply,
+            None => {
+                let reply = ask.await?;
+                self.replies.lock().push(Arc::new(reply.clone()));
+                reply
+            }
+        };
         self.given.fetch_add(1, Ordering::Relaxed);
-        Some(reply)
-    }
-
-    fn keep(&self, reply: Reply) {
-        self.replies.lock().push(reply);
-        self.given.fetch_add(1, Ordering::Relaxed);
+        Ok(reply)
     }
 }
 
@@ -79,16 +76,13 @@ impl Prompter for Rewind<'_> {
     }
 
     async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
-        if let Some(Reply::Selected(at)) = self.next() {
-            return at.ok_or(PromptError::Declined);
-        }
-        let at = match self.prompter.select(choice).await {
-            Ok(at) => Some(at),
-            Err(PromptError::Declined) => None,
-            Err(e) => return Err(e),
+        let ask = async {
+            match self.prompter.select(choice).await {
+                Err(PromptError::Declined) => Ok(None),
+                chosen => chosen.map(Some),
+            }
         };
-        self.keep(Reply::Selected(at));
-        at.ok_or(PromptError::Declined)
+        self.replayed(ask).await?.ok_or(PromptError::Declined)
     }
 
     fn is_interactive(&self) -> bool {
@@ -96,39 +90,19 @@ impl Prompter for Rewind<'_> {
     }
 
     async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
-        if let Some(Reply::Text(text)) = self.next() {
-            return Ok(text);
-        }
-        let text = self.prompter.text(words).await?;
-        self.keep(Reply::Text(text.clone()));
-        Ok(text)
+        self.replayed(self.prompter.text(words)).await
     }
 
     async fn choose_some(&self, words: &str, options: &[String]) -> Result<Option<Vec<String>>, PromptError> {
-        if let Some(Reply::Names(names)) = self.next() {
-            return Ok(names);
-        }
-        let names = self.prompter.choose_some(words, options).await?;
-        self.keep(Reply::Names(names.clone()));
-        Ok(names)
+        self.replayed(self.prompter.choose_some(words, options)).await
     }
 
     async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
-        if let Some(Reply::Secret(secret)) = self.next() {
-            return Ok(secret);
-        }
-        let secret = self.prompter.secret(words).await?;
-        self.keep(Reply::Secret(secret.clone()));
-        Ok(secret)
+        self.replayed(self.prompter.secret(words)).await
     }
 
     async fn ask_yes_no(&self, question: &str, usual: bool) -> Result<bool, PromptError> {
-        if let Some(Reply::YesNo(yes)) = self.next() {
-            return Ok(yes);
-        }
-        let yes = self.prompter.ask_yes_no(question, usual).await?;
-        self.keep(Reply::YesNo(yes));
-        Ok(yes)
+        self.replayed(self.prompter.ask_yes_no(question, usual)).await
     }
 
     async fn open_page(&self, page: &BrowserStep<'_>) -> Result<String, PromptError> {
