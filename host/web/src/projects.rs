@@ -74,25 +74,31 @@ impl Projects {
 
     /// Returns the directories of projects.
     pub(crate) fn all(&self) -> Vec<PathBuf> {
-        let home: &Home = self.app.home();
         let own = self.own();
-        let mut known = BTreeSet::new();
-        if let Ok(manager) = Manager::open_in(home, &own)
-            && let Ok((all, _)) = manager.ps(true, false)
-        {
-            known.extend(all.processes.into_iter().map(|process| PathBuf::from(process.project)));
-        }
-        if let Ok(trusted) = aiw_app::trust::list(home) {
-            known.extend(trusted.directories.into_iter().map(PathBuf::from));
-        }
-        known.extend(OpenedDirectories::read(home));
-        if let Ok(tasks) = aiw_app::tasks::open(home, true).and_then(|tasks| tasks.list()) {
-            known.extend(tasks.into_iter().map(|task| task.cwd));
-        }
-        known.extend(aiw_app::history::projects(home).unwrap_or_default().into_iter().map(PathBuf::from));
-        known.retain(|path| path.is_dir());
-        let others = known.into_iter().filter(|path| *path != own && path.is_absolute());
-        std::iter::once(own.clone()).chain(others).collect()
+        let mut known: BTreeSet<PathBuf> = self.known().collect();
+        known.retain(|path| *path != own && is_project(path));
+        std::iter::once(own).chain(known).collect()
+    }
+
+    /// The directories that parts of aiw know, each part asked when its turn comes, the quickest first: every request for
+    /// a project looks for it here.
+    fn known(&self) -> impl Iterator<Item = PathBuf> {
+        let home: &Home = self.app.home();
+        let trusted = || aiw_app::trust::list(home).map(|list| list.directories).unwrap_or_default();
+        let tasks = || aiw_app::tasks::open(home, true).and_then(|tasks| tasks.list()).unwrap_or_default();
+        let processes = || {
+            let listed = Manager::open_in(home, &self.own()).and_then(|manager| manager.ps(true, false));
+            listed.map(|(all, _)| all.processes).unwrap_or_default()
+        };
+        let past = || aiw_app::history::projects(home).unwrap_or_default();
+        let parts: [Box<dyn Fn() -> Vec<PathBuf> + '_>; 5] = [
+            Box::new(|| OpenedDirectories::read(home)),
+            Box::new(move || trusted().into_iter().map(PathBuf::from).collect()),
+            Box::new(move || processes().into_iter().map(|process| PathBuf::from(process.project)).collect()),
+            Box::new(move || tasks().into_iter().map(|task| task.cwd).collect()),
+            Box::new(move || past().into_iter().map(PathBuf::from).collect()),
+        ];
+        parts.into_iter().flat_map(|part| part())
     }
 
     /// Returns a new client in a directory, with a profile.
@@ -105,7 +111,7 @@ impl Projects {
     pub(crate) fn client(&self, project: Option<&str>) -> Result<Option<Arc<ClientSession>>, AppError> {
         let own = self.own();
         let path = project.map_or_else(|| own.clone(), PathBuf::from);
-        if path != own && !self.all().contains(&path) {
+        if path != own && !(is_project(&path) && self.known().any(|known| known == path)) {
             return Ok(None);
         }
         let mut open = self.open.lock();
@@ -121,4 +127,8 @@ impl Projects {
         open.push((path, client.clone()));
         Ok(Some(client))
     }
+}
+
+fn is_project(path: &Path) -> bool {
+    path.is_absolute() && path.is_dir()
 }
