@@ -75,7 +75,7 @@ pub fn open(home: &Home, all: bool) -> Result<Tasks, TaskError> {
 pub fn list(all: &Tasks) -> Result<TaskList, TaskError> {
     all.sweep()?;
     let (tasks, problems) = all.list_with_problems()?;
-    let id_len = if tasks.is_empty() { 0 } else { all.unique_id_len()? };
+    let id_len = if tasks.is_empty() { 0 } else { all.unique_id_len(&tasks)? };
     Ok(TaskList { tasks, problems, id_len })
 }
 

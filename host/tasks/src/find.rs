@@ -58,10 +58,16 @@ impl Tasks {
         Ok(found)
     }
 
-    /// Returns how many characters of an id name one task, of the tasks of all sessions; at least four.
-    pub fn unique_id_len(&self) -> Result<usize, TaskError> {
-        let mut ids: Vec<_> = self.of_all_sessions()?.iter().map(|task| task.id).collect();
+    /// Returns how many characters of an id name one task, of the tasks of all sessions; at least four. `listed` are all
+    /// of these, which are not read again where there are no others.
+    pub fn unique_id_len(&self, listed: &[Task]) -> Result<usize, TaskError> {
+        let others = match self.processes.scope() {
+            ProcessScope::All => Vec::new(),
+            ProcessScope::Root(_) => self.of_all_sessions()?,
+        };
+        let mut ids: Vec<_> = listed.iter().chain(&others).map(|task| task.id).collect();
         ids.sort_unstable();
+        ids.dedup();
         let shared = |pair: &[ProcessId]| {
             let (one, other) = (pair[0].as_str().bytes(), pair[1].as_str().bytes());
             one.zip(other).take_while(|(one, other)| one == other).count()

@@ -439,7 +439,9 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), CliErro
         return Ok(());
     }
     let signals = Signals::listen()?;
-    let mut live = LiveTasks::new(std::io::stderr().is_terminal() && !output.is_json(), tasks.unique_id_len()?);
+    let is_live = std::io::stderr().is_terminal() && !output.is_json();
+    let id_len = if is_live { tasks.unique_id_len(&tasks.list()?)? } else { 0 };
+    let mut live = LiveTasks::new(is_live, id_len);
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mode = if args.any { WaitMode::Any } else { WaitMode::All };
     let waited = tasks.wait(&ids, mode, deadline, signals.received_flag(), &mut |tasks| live.draw(tasks))?;

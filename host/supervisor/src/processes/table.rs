@@ -50,6 +50,11 @@ impl Processes {
         Self { records: self.records.with_label_validator(understands), ..self }
     }
 
+    /// Returns which processes these are.
+    pub fn scope(&self) -> ProcessScope {
+        self.scope
+    }
+
     /// Returns the processes of another scope.
     #[must_use]
     pub fn scoped(&self, scope: ProcessScope) -> Self {

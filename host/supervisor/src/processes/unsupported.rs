@@ -40,6 +40,10 @@ impl Processes {
     pub fn with_label_validator(self, _understands: fn(&Labels) -> Result<(), serde_json::Error>) -> Self {
         self
     }
+    /// Returns the widest scope, which has no processes either.
+    pub fn scope(&self) -> ProcessScope {
+        ProcessScope::All
+    }
     /// Returns `self`: no scope has any processes.
     #[must_use]
     pub fn scoped(&self, _scope: ProcessScope) -> Self {
