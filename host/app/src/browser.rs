@@ -29,9 +29,18 @@ fn program(around: &ExecutionContext) -> Option<OsString> {
         _ if cfg!(target_os = "macos") => Some("open".into()),
         _ if cfg!(windows) => Some("explorer".into()),
         // Without a screen it would start a browser in the terminal.
-        _ if ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| around.variable(name).is_some()) => {
-            Some("xdg-open".into())
-        }
+        _ if has_screen(around) => Some("xdg-open".into()),
         _ => None,
     }
+}
+
+fn has_screen(around: &ExecutionContext) -> bool {
+    cfg!(any(target_os = "macos", windows))
+        || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| around.non_empty_variable(name).is_some())
+}
+
+/// Whether the person sees a browser that is opened here: over ssh it would run on the other machine.
+pub fn is_desktop(around: &ExecutionContext) -> bool {
+    has_screen(around)
+        && ["SSH_CONNECTION", "SSH_TTY", "CI"].iter().all(|name| around.non_empty_variable(name).is_none())
 }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use aiw_app::browser::is_desktop;
 use aiw_app::{App, own_path, stable_executable};
 use aiw_core::ErrorKind;
 use aiw_home::{Home, HomeError};
@@ -86,7 +87,7 @@ async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), CliEr
 
 /// Opens an address in the browser, or prints it.
 fn show(url: &str, args: &WebArgs, home: &Home, output: &Output) -> Result<(), CliError> {
-    let on_desktop = || is_desktop(home) && !output.is_json() && std::io::stdout().is_terminal();
+    let on_desktop = || is_desktop(home.context()) && !output.is_json() && std::io::stdout().is_terminal();
     let open = args.open || (!args.no_open && on_desktop());
     let is_open = open && aiw_web::open_browser(home, url)?;
     let shown = if is_open { url.split('#').next().unwrap_or(url) } else { url };
@@ -103,14 +104,6 @@ fn show(url: &str, args: &WebArgs, home: &Home, output: &Output) -> Result<(), C
     output.line(shown);
     output.flush();
     Ok(())
-}
-
-/// Whether a browser that is opened is seen by the person: over ssh it would run on the other machine.
-fn is_desktop(home: &Home) -> bool {
-    let around = home.context();
-    let is_set = |name: &str| around.non_empty_variable(name).is_some();
-    !["SSH_CONNECTION", "SSH_TTY", "CI"].iter().any(|name| is_set(name))
-        && (cfg!(any(target_vendor = "apple", windows)) || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"))
 }
 
 /// `aiw web autostart`
